@@ -1,0 +1,86 @@
+"""What a sale writes, whichever way it was paid: the spend, the subscription, the event that starts delivery.
+
+Source: docs/checkout.md, step T5. Amounts are minor units.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dateutil.relativedelta import relativedelta
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+
+from billing.models import Subscription
+from billing.services.ledger import Entry, LockedAccount, post_entries
+from catalyst.core import outbox
+from tenancy.models import Organization
+from tenancy.services.audit import append_audit
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    checkout_id: uuid.UUID
+    order_id: int
+    order_number: str
+    organization: Organization
+    buyer_id: int
+    env_type: str
+    selection: dict[str, Any]
+    credit_minor: int
+    charge_minor: int
+    currency: str
+    actor: str
+    psp_subscription_id: str | None = None
+    period: tuple[datetime, datetime] | None = None
+
+
+def record_sale(
+    *, account: LockedAccount, sale: Sale, before: list[Entry], now: datetime, held_delta_minor: int = 0
+) -> None:
+    """Post the spend and open the subscription; call inside the transaction that makes the order paid.
+
+    ``before`` are entries of the same transaction that come first (the voucher's grant). ``order.paid`` commits with the
+    rest: no browser takes part in what follows.
+    """
+    entries = list(before)
+    if sale.credit_minor:
+        key = f"spend:{sale.order_id}"
+        entries.append(Entry("order_spend", -sale.credit_minor, "settlement", key, order_id=sale.order_id))
+    if entries or held_delta_minor:
+        post_entries(account, entries, actor=sale.actor, held_delta_minor=held_delta_minor)
+    start, end = sale.period or (now, now + relativedelta(months=1))
+    Subscription.objects.bulk_create(
+        [
+            Subscription(
+                organization_id=account.organization_id,
+                currency_id=sale.currency,
+                env_type=sale.env_type,
+                order_id=sale.order_id,
+                plan=sale.selection["plan"],
+                state=Subscription.State.ACTIVE,
+                collection="card" if sale.psp_subscription_id else "credit",
+                psp_subscription_id=sale.psp_subscription_id,
+                current_period=DateTimeTZRange(start, end),
+            )
+        ]
+    )
+    outbox.publish(
+        topic="order.paid",
+        key=f"order.paid:{sale.order_id}",
+        stream=f"organization:{account.organization_id}",
+        payload={
+            "order": sale.order_number,
+            "organization": account.organization_id,
+            "buyer": sale.buyer_id,
+            "env_type": sale.env_type,
+            **sale.selection,
+        },
+    )
+    append_audit(
+        stream=f"organization:{account.organization_id}",
+        actor=sale.actor,
+        action="order.paid",
+        target=f"order:{sale.order_number}",
+        detail={"credit": sale.credit_minor, "charge": sale.charge_minor, "currency": sale.currency},
+    )

@@ -1,0 +1,201 @@
+"""The webhook inbox: store first, answer, then follow the processor's own answer about the object.
+
+The payload is a hint. An event that matches nothing yet waits; a handler that fails is tried again and is then dead until a
+person replays it. Source: docs/checkout.md, "Webhook inbox".
+"""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import stripe
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from billing.models import BillingSettings, Checkout, StripeEvent
+from billing.services.checkout_late import receive_late_payment
+from billing.services.checkout_observe import find_mismatch, observe, payment_of
+from billing.services.psp import Processor, ProcessorNotConfigured, get_processor
+from catalyst.core.crypto import SealBroken, unseal
+from catalyst.core.database import use_case
+from catalyst.core.errors import DomainError
+from catalyst.core.failpoints import fp
+
+log = structlog.get_logger(__name__)
+
+HANDLED = frozenset(
+    {
+        "checkout.session.completed",
+        "checkout.session.expired",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+    }
+)
+TOLERANCE_SECONDS = 300
+MAX_ATTEMPTS = 8
+_UNMATCHED_FOR = timedelta(hours=72)
+
+
+class WebhookRefused(DomainError):
+    code = "webhook_signature_invalid"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class WebhookNotConfigured(DomainError):
+    code = "webhook_not_configured"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def verify_event(*, body: bytes, signature: str) -> dict[str, Any]:
+    """Return the event of raw bytes whose signature one of our secrets made; two are valid during rotation.
+
+    :raises WebhookNotConfigured: no secret is stored. :raises WebhookRefused: bad signature, too old, or not an event.
+    """
+    secrets = _webhook_secrets()
+    if not secrets:
+        raise WebhookNotConfigured(_("No webhook secret is stored."))
+    for secret in secrets:
+        try:
+            event = stripe.Webhook.construct_event(body, signature, secret, tolerance=TOLERANCE_SECONDS)
+        except (stripe.SignatureVerificationError, ValueError):
+            continue
+        parsed: dict[str, Any] = event.to_dict()
+        if isinstance(parsed.get("id"), str) and isinstance(parsed.get("type"), str):
+            return parsed
+    raise WebhookRefused(_("The signature does not match."))
+
+
+@use_case
+def store_event(*, event: dict[str, Any]) -> bool:
+    """Store an event once; return whether it is new. Only after this commit is the processor answered."""
+    row = StripeEvent(
+        id=event["id"],
+        type=event["type"],
+        object_id=(event.get("data", {}).get("object") or {}).get("id"),
+        livemode=bool(event.get("livemode")),
+        created=datetime.fromtimestamp(int(event.get("created", 0)), tz=UTC),
+        payload=event,
+    )
+    before = StripeEvent.objects.filter(pk=row.pk).exists()
+    StripeEvent.objects.bulk_create([row], ignore_conflicts=True)
+    return not before
+
+
+def process_event(*, event_id: str, now: datetime) -> None:
+    """Take the step that the event hints at, by asking the processor; safe to repeat and in any order."""
+    event = StripeEvent.objects.filter(pk=event_id, state=StripeEvent.State.PENDING).first()
+    if event is None:
+        return
+    if event.type not in HANDLED:
+        _finish(event, StripeEvent.State.IGNORED)
+        return
+    try:
+        matched = _follow(get_processor(), event, now=now)
+    except ProcessorNotConfigured as error:
+        _retry(event, error, counted=False)
+        return
+    except Exception as error:
+        _retry(event, error, counted=True)
+        return
+    if matched:
+        fp("inbox.effect.in_tx")
+        _finish(event, StripeEvent.State.DONE)
+    else:
+        _retry(event, LookupError("no checkout matches yet"), counted=False)
+
+
+def sweep_events(*, now: datetime) -> int:
+    """Process every event that is due; return how many."""
+    due = StripeEvent.objects.filter(state=StripeEvent.State.PENDING, next_attempt_at__lte=now)
+    ids = list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:100])
+    for event_id in ids:
+        process_event(event_id=event_id, now=now)
+    return len(ids)
+
+
+def fetch_missed_events(*, now: datetime, days: int, only_undelivered: bool) -> int:
+    """Put into the inbox what the processor could not deliver; return how many were new."""
+    created_from = int((now - timedelta(days=days)).timestamp())
+    events = get_processor().list_events(created_from=created_from, only_undelivered=only_undelivered)
+    return sum(store_event(event=event) for event in events)
+
+
+def replay_event(*, event_id: str) -> None:
+    """Give a dead event a new life, for the person who has mended the cause."""
+    StripeEvent.objects.filter(pk=event_id, state=StripeEvent.State.DEAD).update(
+        state=StripeEvent.State.PENDING, attempts=0, next_attempt_at=timezone.now(), done_at=None
+    )
+
+
+def _follow(processor: Processor, event: StripeEvent, *, now: datetime) -> bool:
+    """Return whether a checkout of ours was found."""
+    session = processor.retrieve_session(str(event.object_id))
+    checkout = _find_checkout(session)
+    if checkout is None:
+        return False
+    if checkout.psp_session_id == session["id"]:
+        observe(processor=processor, checkout=checkout, actor="webhook", now=now)
+    elif session.get("payment_status") == "paid":
+        _stray_payment(processor, checkout, session, now=now)
+    return True
+
+
+def _stray_payment(processor: Processor, checkout: Checkout, session: dict[str, Any], *, now: datetime) -> None:
+    """Money for a session that was never handed over: it is returned, if it is ours at all."""
+    mismatch = find_mismatch(checkout, session)
+    if mismatch:
+        log.error("stray_payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
+        return
+    receive_late_payment(
+        processor=processor, checkout_id=checkout.pk, payment=payment_of(session), actor="webhook", now=now
+    )
+
+
+def _find_checkout(session: dict[str, Any]) -> Checkout | None:
+    by_session = Checkout.objects.select_related("order").filter(psp_session_id=session["id"]).first()
+    if by_session is not None:
+        return by_session
+    try:
+        return Checkout.objects.select_related("order").filter(pk=session.get("client_reference_id") or "").first()
+    except (ValueError, TypeError):
+        return None
+
+
+def _webhook_secrets() -> list[str]:
+    row = BillingSettings.objects.filter(pk=1).first()
+    if row is None:
+        return []
+    secrets = []
+    for sealed in (row.stripe_webhook_secret_sealed, row.stripe_webhook_secret_previous_sealed):
+        if sealed:
+            try:
+                secrets.append(unseal(sealed, place="billing_billingsettings:1:stripe_webhook_secret"))
+            except SealBroken:
+                log.error("webhook_secret_unreadable", alarm=True)
+    return secrets
+
+
+@transaction.atomic(durable=True)
+def _finish(event: StripeEvent, state: str) -> None:
+    StripeEvent.objects.filter(pk=event.pk, state=StripeEvent.State.PENDING).update(
+        state=state, done_at=timezone.now(), last_error=""
+    )
+
+
+@transaction.atomic(durable=True)
+def _retry(event: StripeEvent, error: Exception, *, counted: bool) -> None:
+    attempts = event.attempts + 1
+    too_old = timezone.now() - event.received_at > _UNMATCHED_FOR
+    dead = too_old or (counted and attempts >= MAX_ATTEMPTS)
+    if dead:
+        log.error("stripe_event_dead", stripe_event=event.pk, alarm=True)
+    StripeEvent.objects.filter(pk=event.pk, state=StripeEvent.State.PENDING).update(
+        state=StripeEvent.State.DEAD if dead else StripeEvent.State.PENDING,
+        done_at=timezone.now() if dead else None,
+        attempts=F("attempts") + 1,
+        next_attempt_at=timezone.now() + timedelta(seconds=min(5 * 2**attempts, 3600)),
+        last_error=f"{type(error).__name__}: {error}"[:500],
+    )

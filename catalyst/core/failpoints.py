@@ -1,0 +1,99 @@
+"""Named places where a test makes the program die. They cost one attribute read and do nothing outside tests.
+
+A name is ``<flow>.<step>.<edge>``. In the test's own process a test arms a point with ``armed``; in a child process the
+variable ``CATALYST_FAILPOINT=<name>=<action>[:<nth hit>]`` does, with the actions ``raise``, ``kill`` and ``exit``.
+Both need ``FAILPOINTS_ENABLED``, which only the test settings set.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+#: Every point that exists. A point outside this list is a bug, and a test fails when one of these is never hit.
+REGISTRY = frozenset(
+    {
+        "checkout.T1.in_tx",
+        "checkout.T1.after_commit",
+        "checkout.T1T5.in_tx",
+        "checkout.T1T5.after_commit",
+        "checkout.C.before_call",
+        "checkout.C.after_call_before_record",
+        "checkout.T2.in_tx",
+        "checkout.T2.before_call",
+        "checkout.T2.after_call_before_record",
+        "checkout.T3.in_tx",
+        "checkout.T3.after_commit",
+        "checkout.T4.in_tx",
+        "checkout.T4.after_commit",
+        "checkout.T5.in_tx",
+        "checkout.T5.after_commit",
+        "checkout.T6.in_tx",
+        "checkout.T6.after_commit",
+        "refund.late.before_call",
+        "refund.late.after_call_before_record",
+        "redeem.wallet.in_tx",
+        "inbox.store.after_commit",
+        "inbox.effect.in_tx",
+        "outbox.relay.in_tx",
+        "outbox.delivery.after_effect",
+        "install.commit.after_object",
+        "install.push.after_push",
+        "install.record.in_tx",
+    }
+)
+
+
+class Crash(BaseException):
+    """A process death that happens inside the test's own process; no ``except Exception`` swallows it."""
+
+
+_armed: dict[str, Callable[[], None]] = {}
+hits: dict[str, int] = {}
+
+
+def fp(name: str) -> None:
+    """Mark a place; act when a test has armed it."""
+    if not settings.FAILPOINTS_ENABLED:
+        return
+    if name not in REGISTRY:
+        raise LookupError(f"{name} is not a registered failpoint.")
+    hits[name] = hits.get(name, 0) + 1
+    action = _armed.get(name)
+    if action is not None:
+        action()
+    _act_from_environment(name)
+
+
+@contextmanager
+def armed(name: str, action: Callable[[], None]) -> Iterator[None]:
+    """Run ``action`` at every hit of ``name`` inside the block."""
+    if name not in REGISTRY:
+        raise LookupError(f"{name} is not a registered failpoint.")
+    _armed[name] = action
+    try:
+        yield
+    finally:
+        del _armed[name]
+
+
+def crash() -> None:
+    """Die here as a killed process would, as far as one process can show it to itself."""
+    raise Crash
+
+
+def _act_from_environment(name: str) -> None:
+    wanted, _, rest = os.environ.get("CATALYST_FAILPOINT", "").partition("=")
+    if wanted != name:
+        return
+    action, _, nth = rest.partition(":")
+    if hits[name] != int(nth or 1):
+        return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "exit":
+        os._exit(70)
+    else:
+        crash()

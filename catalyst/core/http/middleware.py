@@ -1,0 +1,44 @@
+"""Middleware with no business noun: security headers, and refusals of HTML views."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from catalyst.core.errors import DomainError
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def security_headers(get_response: View) -> View:
+    """Add the headers that Django has no setting for; private pages are never stored."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        user = getattr(request, "user", None)
+        if user is not None and user.is_authenticated:
+            response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+    return middleware
+
+
+class domain_errors:  # noqa: N801  (middleware entries read as functions in the settings)
+    """Show a refusal that an HTML view did not handle as a page that says what to do."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, DomainError):
+            return None
+        template = "404.html" if error.status == 404 else "refusal.html"
+        response = render(request, template, {"error": error}, status=error.status)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response

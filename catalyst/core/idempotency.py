@@ -1,0 +1,85 @@
+"""Idempotency keys: the same command twice has one effect.
+
+Source: the IETF draft "The Idempotency-Key HTTP Header Field", narrowed by docs/checkout.md, "Attempts".
+"""
+
+import hashlib
+import json
+from http import HTTPStatus
+from typing import Any
+
+from django.db import connection
+
+from catalyst.core.errors import DomainError
+from catalyst.core.models import IdempotencyKey
+
+
+class IdempotencyKeyRequired(DomainError):
+    code = "idempotency_key_required"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class IdempotencyKeyReused(DomainError):
+    code = "idempotency_key_reused"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def check_key(key: str | None) -> str:
+    """Return a usable key.
+
+    :raises IdempotencyKeyRequired: missing, or not 8 to 128 printable ASCII characters.
+    """
+    if not key or not 8 <= len(key) <= 128 or not key.isascii() or not key.isprintable():
+        raise IdempotencyKeyRequired("Send an Idempotency-Key header of 8 to 128 characters, new for each purchase.")
+    return key
+
+
+def fingerprint(*, method: str, path: str, body: Any) -> bytes:
+    """Return SHA-256 over method, path and the canonical form of the body."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(f"{method} {path}\n{canonical}".encode()).digest()
+
+
+def find(*, scope: str, key: str, fingerprint: bytes) -> IdempotencyKey | None:
+    """Return the stored key, or None when it is new.
+
+    :raises IdempotencyKeyReused: the key was used for another request.
+    """
+    stored = IdempotencyKey.objects.filter(scope=scope, key=key).first()
+    if stored is not None and bytes(stored.fingerprint) != fingerprint:
+        raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
+    return stored
+
+
+def claim(
+    *,
+    scope: str,
+    key: str,
+    fingerprint: bytes,
+    subject: str,
+    replaces: str = "",
+    reply: dict[str, Any] | None = None,
+) -> bool:
+    """Bind the key to ``subject``; call inside the transaction of the effect. Return whether it is ours now.
+
+    A key whose subject came to nothing may be bound again: ``replaces`` names that earlier subject. ``reply`` is what a
+    repeat is answered with, when the effect is complete in this transaction.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO core_idempotencykey (scope, key, fingerprint, subject, response_status, response_body)"
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb)"
+            " ON CONFLICT (scope, key) DO UPDATE SET subject = excluded.subject,"
+            " response_status = excluded.response_status, response_body = excluded.response_body"
+            " WHERE core_idempotencykey.subject = %s AND core_idempotencykey.fingerprint = excluded.fingerprint",
+            [
+                scope,
+                key,
+                fingerprint,
+                subject,
+                HTTPStatus.CREATED if reply is not None else None,
+                json.dumps(reply) if reply is not None else None,
+                replaces,
+            ],
+        )
+        return bool(cursor.rowcount)

@@ -1,0 +1,27 @@
+"""Every address of a Sovereign, composed of the apps' own routes."""
+
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from catalyst.core.http.admin_login import admin_login
+from catalyst.core.http.api_portal import api_portal
+from catalyst.core.http.health import healthz, readyz
+
+handler400 = "catalyst.core.http.errors.bad_request"
+handler403 = "catalyst.core.http.errors.permission_denied"
+handler404 = "catalyst.core.http.errors.page_not_found"
+handler500 = "catalyst.core.http.errors.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/v1/", include("catalyst.api")),
+    path("api/docs/", api_portal, name="api-portal"),
+    path("admin/login/", admin_login),
+    path("admin/", admin.site.urls),
+]
+urlpatterns += i18n_patterns(
+    path("account/", include("allauth.urls")),
+    prefix_default_language=False,
+)

@@ -1,0 +1,21 @@
+"""The catalogue, what is installed from it, and what was observed of that."""
+
+from marketplace.models.application import Application, ApplicationStatus, Change, FluxMessage
+from marketplace.models.blueprint import Blueprint, BlueprintVersion
+from marketplace.models.catalogue import AddOn, Availability, Bundle, Category, Industry, Plan, Price
+
+__all__ = [
+    "AddOn",
+    "Application",
+    "ApplicationStatus",
+    "Availability",
+    "Blueprint",
+    "BlueprintVersion",
+    "Bundle",
+    "Category",
+    "Change",
+    "FluxMessage",
+    "Industry",
+    "Plan",
+    "Price",
+]

@@ -1,0 +1,199 @@
+"""What readers see of the catalogue: cards, one Blueprint, Plans, Add-ons, Bundles, business types.
+
+Who may see what is part of these reads, never a filter in a page. Prices come from the database or are None.
+
+Source: surfaces.md §11 and blueprints.md §1 of the design, kept in docs/catalogue.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from catalyst.core.errors import NotFound
+from marketplace.models import Availability, Blueprint, BlueprintVersion
+from marketplace.selectors.blueprint_index import NEARNESS, current_price
+from marketplace.selectors.capacity import Footprint
+from marketplace.selectors.text_search import is_match
+from tenancy.models import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class BlueprintCard:
+    """One card. ``is_installable`` is the only thing that permits *Add*; ``price_minor`` is per month, VAT included."""
+
+    name: str
+    slug: str
+    kind: str
+    source: str
+    title: str
+    tagline_en: str
+    tagline_ar: str
+    category: str
+    category_en: str
+    category_ar: str
+    color: str
+    icon: str
+    tags: tuple[str, ...]
+    related: tuple[str, ...]
+    is_featured: bool
+    is_popular: bool
+    state: str
+    is_installable: bool
+    latest_version: str | None
+    price_minor: int | None
+    footprint: Footprint
+    minimum_plan: str
+    recommended_plan: str
+    license: str
+    documentation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    version: str
+    digest: str
+    published_at: datetime
+    is_yanked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlueprintDetail:
+    """One Blueprint. ``config_schema``, ``depends`` and ``placement`` are those of the newest version, else empty."""
+
+    card: BlueprintCard
+    description_en: str
+    description_ar: str
+    versions: tuple[PublishedVersion, ...]
+    config_schema: dict[str, Any]
+    depends: tuple[dict[str, Any], ...]
+    placement: dict[str, Any]
+
+
+def list_cards(
+    viewer_organization: Organization | None = None,
+    *,
+    currency: str,
+    at: datetime,
+    search: str = "",
+    category: str = "",
+    tag: str = "",
+    language: str = "en",
+) -> list[BlueprintCard]:
+    """List what this reader may see, what can be bought first; with ``language="ar"`` only what speaks Arabic."""
+    rows = _nearest(_visible(viewer_organization, currency=currency, at=at))
+    shown = [
+        row
+        for row in rows
+        if row.has_card()
+        and (not category or row.category.slug == category)
+        and (not tag or tag in row.tags)
+        and (language != "ar" or row.has_arabic())
+        and is_match(search, _words(row))
+    ]
+    shown.sort(key=lambda row: (row.state != Availability.NOW, not row.featured, not row.popular, row.position))
+    return [_card(row) for row in shown]
+
+
+def get_card(
+    name_or_slug: str, viewer_organization: Organization | None = None, *, currency: str, at: datetime
+) -> BlueprintCard:
+    """Find one Blueprint by exact name or slug; unlisted ones are found this way.
+
+    :raises NotFound: missing, retired, or not this reader's.
+    """
+    return _card(_find(name_or_slug, viewer_organization, currency=currency, at=at))
+
+
+def get_blueprint(
+    name_or_slug: str, viewer_organization: Organization | None = None, *, currency: str, at: datetime
+) -> BlueprintDetail:
+    """Find one Blueprint with its versions and the contract of its newest one.
+
+    :raises NotFound: missing, retired, or not this reader's.
+    """
+    row = _find(name_or_slug, viewer_organization, currency=currency, at=at)
+    versions = list(row.versions.defer("files", "contract").order_by("-major", "-minor", "-patch", "-published_at"))
+    spec: dict[str, Any] = {}
+    newest = next((each for each in versions if each.version == row.latest_version), None)
+    if newest is not None:
+        spec = newest.contract.get("spec", {})
+    return BlueprintDetail(
+        card=_card(row),
+        description_en=row.description_en,
+        description_ar=row.description_ar,
+        versions=tuple(
+            PublishedVersion(each.version, each.digest, each.published_at, each.yanked_at is not None)
+            for each in versions
+        ),
+        config_schema=spec.get("configSchema", {}),
+        depends=tuple(spec.get("depends", ())),
+        placement=spec.get("placementSchema", {}),
+    )
+
+
+def _visible(viewer: Organization | None, *, currency: str, at: datetime) -> QuerySet[Any]:
+    newest = BlueprintVersion.objects.filter(blueprint=OuterRef("pk"), yanked_at=None, prerelease="").order_by(
+        "-major", "-minor", "-patch"
+    )
+    return (
+        Blueprint.objects.visible_to(viewer)
+        .select_related("category")
+        .annotate(
+            latest_version=Subquery(newest.values("version")[:1]),
+            price_minor=current_price("blueprint", reference="name", currency=currency, at=at),
+        )
+    )
+
+
+def _nearest(rows: Iterable[Any]) -> Sequence[Any]:
+    """Keep one row per name, of the nearest source: it owns the name wholly."""
+    nearest: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: NEARNESS[row.source]):
+        nearest.setdefault(row.name, row)
+    return list(nearest.values())
+
+
+def _find(name_or_slug: str, viewer: Organization | None, *, currency: str, at: datetime) -> Any:
+    name = name_or_slug if name_or_slug.startswith("bp-") else f"bp-{name_or_slug}"
+    rows = _nearest(_visible(viewer, currency=currency, at=at).filter(name=name))
+    if not rows or rows[0].is_retired():
+        raise NotFound("There is no such Blueprint.")
+    return rows[0]
+
+
+def _words(row: Any) -> str:
+    return " ".join([row.title, row.tagline_en, row.tagline_ar, row.slug, *row.tags])
+
+
+def _card(row: Any) -> BlueprintCard:
+    is_sold = row.has_card() and row.state == Availability.NOW and row.price_minor is not None
+    return BlueprintCard(
+        name=row.name,
+        slug=row.slug,
+        kind=row.kind,
+        source=row.source,
+        title=row.title,
+        tagline_en=row.tagline_en,
+        tagline_ar=row.tagline_ar,
+        category=row.category.slug,
+        category_en=row.category.title_en,
+        category_ar=row.category.title_ar,
+        color=row.color,
+        icon=row.icon,
+        tags=tuple(row.tags),
+        related=tuple(row.related),
+        is_featured=row.featured,
+        is_popular=row.popular,
+        state=row.state,
+        is_installable=is_sold and row.latest_version is not None,
+        latest_version=row.latest_version,
+        price_minor=row.price_minor,
+        footprint=Footprint(row.memory_mib, row.cpu_milli, row.disk_gib),
+        minimum_plan=row.minimum_plan,
+        recommended_plan=row.recommended_plan,
+        license=row.license,
+        documentation=row.documentation,
+    )

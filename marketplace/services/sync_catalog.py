@@ -1,0 +1,140 @@
+"""Bring the catalogue that ships with this release into the database, at each start.
+
+Creates what is missing and follows the release in rows that nobody touched. A row that a person edited or retired is
+left alone, nothing is deleted, and the first price of a thing is written only while it has none.
+
+Source: catalog.md §1 rule 6 of the design, kept in docs/catalogue.md.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from marketplace.models import AddOn, Blueprint, BlueprintVersion, Bundle, Category, Industry, Plan, Price
+from marketplace.models.catalogue import CatalogueRow
+from marketplace.selectors.version_ranges import parse_version
+from marketplace.services.blueprint_contract import ContractRefused, Finding
+from marketplace.services.blueprint_folder import BlueprintFolder
+from marketplace.services.catalogue_seed import SeedRow, read_blueprints, read_rows
+
+_CURRENCY = "OMR"
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What one run did. ``conflicts`` names published versions whose folder has other bytes now: they stay."""
+
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+
+def sync_catalog(*, blueprints_root: Path, now: datetime) -> SyncReport:
+    """Load the shipped catalogue; a second run changes nothing.
+
+    :raises ContractRefused: a shipped folder breaks the Blueprint contract; nothing is written then.
+    """
+    shelves = {name: read_rows(name) for name in ("categories", "plans", "addons", "bundles", "industries")}
+    return _record(shelves=shelves, blueprints=read_blueprints(blueprints_root), now=now)
+
+
+@transaction.atomic(durable=True)
+def _record(*, shelves: dict[str, list[SeedRow]], blueprints: list[SeedRow], now: datetime) -> SyncReport:
+    """Write in the order of dependence: categories, services, Blueprints, Plans, Add-ons, Bundles, business types."""
+    report = SyncReport()
+    _settle(Category, shelves["categories"], report)
+    _settle_blueprints(blueprints, report)
+    _settle(Plan, shelves["plans"], report)
+    _settle(AddOn, shelves["addons"], report)
+    _settle(Bundle, shelves["bundles"], report)
+    _settle(Industry, shelves["industries"], report)
+    priced: list[tuple[str, str, int | None]]
+    priced = [(Price.Kind.PLAN, row.slug, row.price_minor) for row in shelves["plans"]]
+    priced += [(Price.Kind.ADDON, row.slug, row.price_minor) for row in shelves["addons"]]
+    priced += [(Price.Kind.BLUEPRINT, row.values["name"], row.price_minor) for row in blueprints]
+    _first_prices(priced, now=now, report=report)
+    return report
+
+
+def _settle(model: type[CatalogueRow], rows: list[SeedRow], report: SyncReport) -> None:
+    present = {row.slug: row for row in model._default_manager.all()}
+    for seed in rows:
+        _settle_row(model, present.get(seed.slug), seed.slug, seed.values, report)
+
+
+def _settle_row(
+    model: type[CatalogueRow], row: CatalogueRow | None, slug: str, values: dict[str, Any], report: SyncReport
+) -> CatalogueRow:
+    label = f"{model._meta.model_name} {slug}"
+    if row is None:
+        report.created.append(label)
+        return model._default_manager.create(slug=slug, **values)
+    if row.edited_at is None and row.retired_at is None:
+        changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+        if changed:
+            for name, value in changed.items():
+                setattr(row, name, value)
+            row.save(update_fields=sorted(changed))
+            report.updated.append(label)
+    return row
+
+
+def _settle_blueprints(rows: list[SeedRow], report: SyncReport) -> None:
+    categories = {category.slug: category for category in Category.objects.all()}
+    public = Blueprint.objects.filter(source=Blueprint.Source.PUBLIC).select_related("category")
+    present = {row.slug: row for row in public}
+    published = {
+        (version.blueprint_id, version.version): version.digest
+        for version in BlueprintVersion.objects.filter(blueprint__source=Blueprint.Source.PUBLIC).only(
+            "blueprint_id", "version", "digest"
+        )
+    }
+    for seed in rows:
+        category = categories.get(seed.values["category"])
+        if category is None:
+            problem = _("Category %(slug)s does not exist.") % {"slug": seed.values["category"]}
+            fix = _("Choose one of the catalogue.")
+            raise ContractRefused([Finding("BP-C02", f"{seed.slug}: card.category", problem, fix)])
+        values = seed.values | {"category": category}
+        blueprint = _settle_row(Blueprint, present.get(seed.slug), seed.slug, values, report)
+        if seed.folder is not None:
+            _publish(blueprint, seed.folder, published, report)
+
+
+def _publish(
+    blueprint: CatalogueRow, folder: BlueprintFolder, published: dict[tuple[int, str], str], report: SyncReport
+) -> None:
+    """Register the folder's version once; the same version with other bytes is a mistake, not an update."""
+    version = parse_version(folder.contract.version)
+    label = f"{folder.contract.name} {version}"
+    digest = published.get((blueprint.pk, str(version)))
+    if digest is not None:
+        if digest != folder.digest:
+            report.conflicts.append(label)
+        return
+    BlueprintVersion.objects.create(
+        blueprint_id=blueprint.pk,
+        version=str(version),
+        major=version.major,
+        minor=version.minor,
+        patch=version.patch,
+        prerelease=".".join(version.prerelease),
+        digest=folder.digest,
+        contract=folder.contract.document,
+        files=folder.files,
+    )
+    report.created.append(label)
+
+
+def _first_prices(priced: list[tuple[str, str, int | None]], *, now: datetime, report: SyncReport) -> None:
+    known = set(Price.objects.filter(currency=_CURRENCY).values_list("kind", "reference"))
+    missing = [each for each in priced if each[2] is not None and each[:2] not in known]
+    Price.objects.bulk_create(
+        Price(kind=kind, reference=reference, currency_id=_CURRENCY, amount_minor=amount or 0, valid_from=now)
+        for kind, reference, amount in missing
+    )
+    report.created.extend(f"price {kind} {reference}" for kind, reference, _amount in missing)

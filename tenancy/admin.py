@@ -1,0 +1,225 @@
+"""The staff's view of people, Organizations, tokens, the audit trail, and of the event log beneath them."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from catalyst.core import outbox
+from catalyst.core.errors import DomainError
+from catalyst.core.models import Delivery, Outbox
+from tenancy.models import ApiToken, AuditEntry, Environment, Membership, Organization, Sovereign, User
+from tenancy.selectors.permissions import can
+from tenancy.services.audit import SOVEREIGN_STREAM, append_audit
+from tenancy.services.staff import set_staff_role
+from tenancy.services.tokens import revoke_token
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+    _TabularInline = admin.TabularInline[Any, Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
+    _TabularInline = admin.TabularInline
+
+
+class GuardedAdmin(_ModelAdmin):
+    """Base of every admin page: rights come from the permissions table, None means nobody, and nothing is ever deleted.
+
+    A saved form leaves one audit row in its own transaction. Actions name their permission with
+    ``@admin.action(permissions=["…"])`` and a ``has_…_permission`` method, or ask ``may``.
+    """
+
+    view_permission: ClassVar[str | None] = None
+    change_permission: ClassVar[str | None] = None
+    add_permission: ClassVar[str | None] = None
+    show_full_result_count = False
+    list_per_page = 50
+
+    def may(self, request: HttpRequest, permission: str | None) -> bool:
+        """Answer whether this member of staff holds a permission; None is held by nobody."""
+        return permission is not None and can(request.user, permission)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may(request, self.view_permission) or self.may(request, self.change_permission)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may(request, self.change_permission)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, self.add_permission)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self._audit(request, obj, "changed", message)
+        return super().log_change(request, obj, message)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self._audit(request, obj, "added", message)
+        return super().log_addition(request, obj, message)
+
+    def _audit(self, request: HttpRequest, obj: Model, verb: str, message: Any) -> None:
+        append_audit(
+            stream=SOVEREIGN_STREAM,
+            actor=cast(User, request.user),
+            action=f"{obj._meta.model_name}.{verb}",
+            target=f"{obj._meta.label_lower}:{obj.pk}",
+            detail={"fields": message},
+        )
+
+
+class ReadOnlyInline(_TabularInline):
+    """Rows shown beneath another object; nobody edits them there."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True
+
+
+class MembershipInline(ReadOnlyInline):
+    model = Membership
+    fields = ("user", "role", "env_types", "expires_at")
+
+
+class EnvironmentInline(ReadOnlyInline):
+    model = Environment
+    fields = ("name", "status", "head_commit", "created_at")
+
+
+@admin.register(Organization)
+class OrganizationAdmin(GuardedAdmin):
+    view_permission = "organization.list"
+    list_display = ("slug", "name", "created_at")
+    search_fields = ("slug", "name", "name_ar")
+    ordering = ("-id",)
+    inlines = (EnvironmentInline, MembershipInline)
+
+
+@admin.register(User)
+class UserAdmin(GuardedAdmin):
+    view_permission = "organization.list"
+    list_display = ("email", "display_name", "staff_role", "is_active", "last_login")
+    list_filter = ("staff_role", "is_active")
+    search_fields = ("email", "display_name")
+    ordering = ("email",)
+    fields = (
+        "email",
+        "display_name",
+        "language",
+        "staff_role",
+        "staff_groups",
+        "is_active",
+        "created_at",
+        "last_login",
+    )
+    actions = ("make_administrator", "make_support_agent", "end_staff_role")
+
+    def has_staff_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "staff.manage")
+
+    @admin.action(description=gettext_lazy("Make sovereign administrator"), permissions=["staff"])
+    def make_administrator(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_role(request, queryset, User.StaffRole.ADMIN)
+
+    @admin.action(description=gettext_lazy("Make support agent"), permissions=["staff"])
+    def make_support_agent(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_role(request, queryset, User.StaffRole.SUPPORT)
+
+    @admin.action(description=gettext_lazy("End staff role"), permissions=["staff"])
+    def end_staff_role(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_role(request, queryset, User.StaffRole.NONE)
+
+    def _set_role(self, request: HttpRequest, queryset: QuerySet[User], role: str) -> None:
+        for user in queryset:
+            try:
+                set_staff_role(user_id=user.pk, role=role, actor=cast(User, request.user))
+            except DomainError as error:
+                self.message_user(request, f"{user.email}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, _("%(email)s is updated.") % {"email": user.email}, messages.SUCCESS)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(GuardedAdmin):
+    view_permission = "organization.list"
+    list_display = ("hint", "name", "user", "organization", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_select_related = ("user", "organization")
+    search_fields = ("name", "user__email", "organization__slug")
+    ordering = ("-id",)
+    exclude = ("token_hash",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "staff.manage")
+
+    @admin.action(description=gettext_lazy("Revoke"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        revoked = [
+            token
+            for token in queryset
+            if revoke_token(token_id=token.pk, actor=cast(User, request.user), now=timezone.now())
+        ]
+        self.message_user(request, _("%(count)d tokens are revoked.") % {"count": len(revoked)}, messages.SUCCESS)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(GuardedAdmin):
+    view_permission = "staff.manage"
+    list_display = ("at", "stream", "seq", "actor", "action", "target")
+    search_fields = ("=stream", "=actor", "=action", "=target", "=request_id")
+    ordering = ("-id",)
+    exclude = ("prev_hash", "hash")
+
+
+@admin.register(Sovereign)
+class SovereignAdmin(GuardedAdmin):
+    view_permission = "organization.list"
+    change_permission = "settings.sovereign"
+    list_display = ("name", "domain", "currency", "is_sandbox")
+    list_select_related = ("currency",)
+    # Money that exists is in this currency, and order numbers are printed: both are set once, at set-up.
+    readonly_fields = ("currency", "order_prefix", "is_sandbox")
+
+
+@admin.register(Outbox)
+class OutboxAdmin(GuardedAdmin):
+    view_permission = "event.replay"
+    list_display = ("sequence", "topic", "stream", "dedup_key", "created_at", "sent_at")
+    search_fields = ("=topic", "=stream", "=dedup_key")
+    ordering = ("-id",)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(GuardedAdmin):
+    view_permission = "event.replay"
+    list_display = ("message", "consumer", "state", "attempts", "next_attempt_at", "last_error")
+    list_select_related = ("message",)
+    list_filter = ("state", "consumer")
+    ordering = ("-id",)
+    actions = ("replay",)
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "event.replay")
+
+    @admin.action(description=gettext_lazy("Replay dead letters"), permissions=["replay"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        dead = list(queryset.filter(state=Delivery.State.DEAD).values_list("pk", flat=True))
+        for delivery_id in dead:
+            outbox.replay_delivery(delivery_id=delivery_id)
+        self.message_user(request, _("%(count)d deliveries run again.") % {"count": len(dead)}, messages.SUCCESS)

@@ -1,0 +1,17 @@
+"""Who there is: people, the Sovereign, Organizations, Memberships, Environments, tokens, the audit trail."""
+
+from tenancy.models.access import ApiToken, AuditEntry, AuditHead
+from tenancy.models.organization import Environment, Membership, Organization
+from tenancy.models.sovereign import Sovereign
+from tenancy.models.user import User
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "AuditHead",
+    "Environment",
+    "Membership",
+    "Organization",
+    "Sovereign",
+    "User",
+]

@@ -1,0 +1,135 @@
+"""What every database test shares: the application's role, checked constraints, a flush that append-only tables allow.
+
+Deferred constraints of a rolled-back test are checked by Django itself, at the end of the test (``check_constraints``).
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import TransactionTestCase
+from django.utils import timezone
+from psycopg import sql
+from pytest_django.plugin import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from catalyst.core.invariants import check_invariants
+from tenancy.models import Membership, Organization, Sovereign, User
+from tenancy.services.tokens import issue_token
+from tests import factories
+
+#: Filled by migrations, so no test may empty them.
+_REFERENCE_TABLES = (
+    "core_currency",
+    "billing_checkouttransition",
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+)
+
+
+def owner_connection() -> psycopg.Connection[Any]:
+    """Connect to the test database as its owner, past the application's role: for flushes, and for tampering."""
+    database = connection.settings_dict
+    return psycopg.connect(
+        dbname=database["NAME"],
+        host=database["HOST"],
+        port=database["PORT"],
+        user=database["USER"],
+        password=database["PASSWORD"],
+        autocommit=True,
+    )
+
+
+def _truncate(self: TransactionTestCase) -> None:
+    with owner_connection() as owner:
+        tables = owner.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL (%s)",
+            [list(_REFERENCE_TABLES)],
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
+        # Append-only tables refuse TRUNCATE by trigger; a replica fires none.
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("SET lock_timeout = '10s'")
+        owner.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names))
+
+
+TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Migrate as the owner, then let every connection work with the application's rights."""
+    options = connection.settings_dict["OPTIONS"]
+    as_owner = options["options"]
+    options["options"] = f"{as_owner} -c role=catalyst_app"
+    with django_db_blocker.unblock():
+        connection.close()
+    yield
+    options["options"] = as_owner
+    with django_db_blocker.unblock():
+        connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check the invariants after each test that commits."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = bool(marker and marker.kwargs.get("transaction")) or "transactional_db" in request.fixturenames
+    if commits:
+        request.getfixturevalue("transactional_db")
+    yield
+    if commits and request.node.get_closest_marker("breaks_invariants") is None:
+        assert [str(violation) for violation in check_invariants()] == []
+
+
+@pytest.fixture
+def catalyst_home(tmp_path: Path, settings: Any) -> Path:
+    """A data folder of the test's own."""
+    settings.CATALYST_HOME = tmp_path
+    settings.GIT_ROOT = tmp_path / "git"
+    return tmp_path
+
+
+@pytest.fixture
+def sovereign(db: None) -> Sovereign:
+    return factories.SovereignFactory()
+
+
+@pytest.fixture
+def organization(db: None) -> Organization:
+    return factories.OrganizationFactory(slug="acme", name="Acme")
+
+
+@pytest.fixture
+def org_admin(organization: Organization) -> User:
+    return factories.MembershipFactory(organization=organization, role=Membership.Role.ADMIN).user
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """The administrator of another Organization, ``globex``."""
+    other = factories.OrganizationFactory(slug="globex", name="Globex")
+    return factories.MembershipFactory(organization=other, role=Membership.Role.ADMIN).user
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """An API client that is nobody."""
+    return APIClient()
+
+
+@pytest.fixture
+def api_as() -> Callable[..., APIClient]:
+    """Make an API client with a person's own bearer token; keywords go to ``issue_token``."""
+
+    def make(user: User, **limits: Any) -> APIClient:
+        _, plaintext = issue_token(user=user, actor=user, now=timezone.now(), **limits)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {plaintext}")
+        return client
+
+    return make

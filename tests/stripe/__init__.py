@@ -1,0 +1,1 @@
+"""Tests of the Stripe stand-in itself, through the official library over real HTTP."""
