@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from catalyst.core.http.admin_login import admin_login
 from catalyst.core.http.api_portal import api_portal
 from catalyst.core.http.health import healthz, readyz
+from tenancy.urls import plain_urlpatterns as preferences
 
 handler400 = "catalyst.core.http.errors.bad_request"
 handler403 = "catalyst.core.http.errors.permission_denied"
@@ -20,8 +21,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", api_portal, name="api-portal"),
     path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
+    *preferences,
 ]
+# What people read carries the language: English without a prefix, Arabic below /ar/.
 urlpatterns += i18n_patterns(
-    path("account/", include("allauth.urls")),
+    path("", include("tenancy.urls")),
+    path("", include("marketplace.urls")),
     prefix_default_language=False,
 )

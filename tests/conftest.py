@@ -60,6 +60,11 @@ def _truncate(self: TransactionTestCase) -> None:
 TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of tests that damage the database on purpose."""
+    config.addinivalue_line("markers", "breaks_invariants: the invariants are not checked after this test")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Migrate as the owner, then let every connection work with the application's rights."""

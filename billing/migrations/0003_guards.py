@@ -66,8 +66,10 @@ GUARDS = [
         "billing_pspcall",
         "state,http_status,next_action_at",
         "first_sent_at,object_id,resolved_at",
-        "requested>succeeded,requested>rejected,requested>unknown,requested>absent,requested>voided,"
-        "unknown>succeeded,unknown>rejected,unknown>absent,unknown>voided",
+        (
+            "requested>succeeded,requested>rejected,requested>unknown,requested>absent,requested>voided,"
+            "unknown>succeeded,unknown>rejected,unknown>absent,unknown>voided"
+        ),
     ),
     (
         "checkout_guard",

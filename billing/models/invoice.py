@@ -1,4 +1,4 @@
-"""Invoices and credit notes. Their constraints stand already; the services that issue them come with the renewal work."""
+"""Invoices and credit notes. Their constraints stand; the services that issue them come with the renewal work."""
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators

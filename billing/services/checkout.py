@@ -61,7 +61,7 @@ def start_checkout(*, request: CheckoutRequest, now: datetime) -> CheckoutOutcom
         return replay
     voucher = _find_voucher(request, now)
     currency = Currency.objects.get(pk=request.sovereign.currency_id)
-    priced = _price(request, now)
+    priced = _price(request, currency, now)
     outcome = _reserve(request, priced, voucher, currency, replaces=stored.subject if stored else "", now=now)
     if outcome.state == Checkout.State.RESERVED:
         fp("checkout.T1.after_commit")
@@ -126,10 +126,9 @@ def _reserve(
         except NotFound:
             open_account(organization=request.organization, sovereign=request.sovereign)
         except OpenAttempts as obstacle:
-            for checkout_id in obstacle.checkout_ids:
-                same = _clear(checkout_id, request, now=now)
-                if same is not None:
-                    return same
+            same = _clear_all(obstacle.checkout_ids, request, now=now)
+            if same is not None:
+                return same
         except KeyTaken:
             stored = idempotency.find(scope=request.scope, key=request.key, fingerprint=request.fingerprint)
             replay = _replay(stored)
@@ -137,11 +136,27 @@ def _reserve(
                 return replay
             replaces = stored.subject if stored else ""
         except IntegrityError as error:
-            if violated_constraint(error) not in _RACES:
-                raise
-        if voucher is not None:
-            voucher.refresh_from_db()
+            _raise_unless_race(error)
+        _read_again(voucher)
     raise _in_progress()
+
+
+def _read_again(voucher: Voucher | None) -> None:
+    if voucher is not None:
+        voucher.refresh_from_db()
+
+
+def _raise_unless_race(error: IntegrityError) -> None:
+    if violated_constraint(error) not in _RACES:
+        raise error
+
+
+def _clear_all(checkout_ids: list[uuid.UUID], request: CheckoutRequest, *, now: datetime) -> CheckoutOutcome | None:
+    for checkout_id in checkout_ids:
+        same = _clear(checkout_id, request, now=now)
+        if same is not None:
+            return same
+    return None
 
 
 def _clear(checkout_id: uuid.UUID, request: CheckoutRequest, *, now: datetime) -> CheckoutOutcome | None:
@@ -208,14 +223,14 @@ def _find_voucher(request: CheckoutRequest, now: datetime) -> Voucher | None:
     return look_up_voucher(code=request.voucher_code, guesser=guesser, now=now)
 
 
-def _price(request: CheckoutRequest, now: datetime) -> PricedSelection:
+def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> PricedSelection:
     selection = request.selection
     return price_selection(
         plan=selection.plan,
         blueprints=selection.blueprints,
         addons=selection.addons,
         bundle=selection.bundle,
-        currency=request.sovereign.currency_id,
+        currency=currency.code,
         at=now,
         organization=request.organization,
     )

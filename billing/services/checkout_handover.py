@@ -1,7 +1,7 @@
 """C, T2 and T3: from a reservation to a card page that the shopper can always reach again.
 
-The hand-over is the commit that stores the session's address. Before it every failure is undone completely; after it only
-the processor's answer decides. Source: docs/checkout.md, "Rules that decide everything else".
+The hand-over is the commit that stores the session's address. Before it every failure is undone completely; after it
+only the processor's answer decides. Source: docs/checkout.md, "Rules that decide everything else".
 """
 
 import time
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -43,6 +44,7 @@ from billing.services.psp import (
     processor_slot,
 )
 from catalyst.core.database import execute, fetch_one, use_case
+from catalyst.core.errors import Unavailable
 from catalyst.core.failpoints import fp
 from tenancy.services.audit import append_audit
 
@@ -69,11 +71,28 @@ def hand_over(*, checkout_id: Any, request: CheckoutRequest) -> str:
     except (ProcessorNotConfigured, ProcessorRejected, ProcessorUnavailable) as error:
         compensate(checkout_id=checkout_id, reason=error.code, actor="request")
         raise
-    if not _record_hand_over(checkout_id=checkout_id, session=session, now=timezone.now()):
+    if not _hand_over_once(checkout_id=checkout_id, session=session):
         processor.expire_session(session["id"])
         raise CheckoutInProgress(_("A newer attempt replaced this one."), retry_after=2)
     fp("checkout.T3.after_commit")
     return str(session["url"])
+
+
+def _hand_over_once(*, checkout_id: Any, session: dict[str, Any]) -> bool:
+    """Run T3; when the answer to its commit is lost, read what became of it instead of running it again.
+
+    :raises Unavailable: it was not committed; everything is given back.
+    """
+    try:
+        return _record_hand_over(checkout_id=checkout_id, session=session, now=timezone.now())
+    except OperationalError:
+        connection.close()
+        if Checkout.objects.filter(pk=checkout_id, psp_session_id=session["id"]).exists():
+            return True
+        compensate(checkout_id=checkout_id, reason="database_unavailable", actor="request")
+        raise Unavailable(
+            _("Something went wrong on our side. Nothing was charged. Try again."), retry_after=5
+        ) from None
 
 
 def _ensure_customer(processor: Processor, request: CheckoutRequest, deadline: Deadline) -> str:

@@ -58,7 +58,7 @@ def _decide(*, checkout_id: Any, payment: Payment, actor: str, now: datetime) ->
 
 
 def refund_late(*, processor: Processor, checkout_id: Any, payment: Payment, actor: str) -> None:
-    """Return the card money once and end the processor's subscription; the deterministic key makes a repeat harmless."""
+    """Return the card money once and end the processor's subscription; the fixed key makes a repeat harmless."""
     key = f"refund:late:{checkout_id}"
     processor.cancel_subscription(payment.subscription_id, key=f"cancel:late:{checkout_id}")
     refunds = processor.list_refunds(payment_intent=payment.payment_intent_id)

@@ -266,8 +266,8 @@ def _decide(
 def _insert_attempt(attempt: _Attempt, *, state: str, hold_minor: int, grant_seq: int | None) -> _Written:
     """Insert checkout, history, order, lines, redemption and hold.
 
-    One statement instead of six round trips: this is the hot path of the bench row ``checkout_spread``. Foreign keys are
-    checked at the end of the statement, so the order of its parts does not matter.
+    One statement instead of six round trips: this is the hot path of the bench row ``checkout_spread``. Foreign keys
+    are checked at the end of the statement, so the order of its parts does not matter.
     """
     row = fetch_one(_INSERT_ATTEMPT, _attempt_parameters(attempt, state, hold_minor, grant_seq))
     assert row is not None
@@ -277,7 +277,8 @@ def _insert_attempt(attempt: _Attempt, *, state: str, hold_minor: int, grant_seq
 _INSERT_ATTEMPT = """
 WITH checkout AS (
   INSERT INTO billing_checkout (id, organization_id, currency, cart_id, buyer_id, env_type, selection, state, version,
-    quote_hash, total_minor, credit_minor, psp_step, psp_min_minor, lease_owner, lease_until, next_action_at, last_error)
+    quote_hash, total_minor, credit_minor, psp_step, psp_min_minor, lease_owner, lease_until, next_action_at,
+    last_error)
   VALUES (%(id)s, %(organization)s, %(currency)s, %(cart)s, %(buyer)s, %(env_type)s, %(selection)s::jsonb, %(state)s, 1,
     %(quote_hash)s, %(total)s, %(credit)s, %(step)s, %(minimum)s, %(lease_owner)s,
     CASE WHEN %(lease_owner)s IS NOT NULL THEN now() + make_interval(secs => %(lease)s) END,

@@ -40,8 +40,8 @@ def record_sale(
 ) -> None:
     """Post the spend and open the subscription; call inside the transaction that makes the order paid.
 
-    ``before`` are entries of the same transaction that come first (the voucher's grant). ``order.paid`` commits with the
-    rest: no browser takes part in what follows.
+    ``before`` are entries of the same transaction that come first (the voucher's grant). ``order.paid`` commits with
+    the rest: no browser takes part in what follows.
     """
     entries = list(before)
     if sale.credit_minor:

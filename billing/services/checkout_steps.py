@@ -51,7 +51,7 @@ def move(checkout: Checkout, to: str, *, actor: str, reason: str = "", next_in_s
 
 
 def add_hold(account: LockedAccount, checkout: Checkout, *, source: str, amount_minor: int) -> int:
-    """Set credit aside for the checkout; return what that adds to the account's ``held``. Nothing for an amount of 0."""
+    """Set credit aside for the checkout; return what that adds to ``held``. Nothing for an amount of 0."""
     if amount_minor <= 0:
         return 0
     CreditHold.objects.bulk_create(

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from django.db.models import F
 from django.db.models.functions import Now
 
 from billing.models import Checkout, PspCall
@@ -41,6 +40,7 @@ def sweep_checkouts(*, owner: str, now: datetime) -> int:
         checkout = Checkout.objects.select_related("order").get(pk=checkout_id)
         try:
             _drive(checkout, now=now)
+            _release(checkout, owner=owner)
         except DomainError as error:
             log.warning("sweep_postponed", checkout=str(checkout_id), reason=error.code)
             look_again(checkout_id=checkout_id, wait=_BACKOFF_SECONDS, error=error.code)
@@ -72,7 +72,7 @@ def sweep_psp_calls(*, now: datetime) -> int:
 
 @use_case
 def _claim_checkouts(*, owner: str) -> list[Any]:
-    """Take what is due and nobody's: before the hand-over once the request's lease is over, afterwards when it is time."""
+    """Take what is due and nobody's: before the hand-over once the request's lease is over, later when it is time."""
     rows = fetch_all(
         """
         UPDATE billing_checkout SET lease_owner = %s, lease_until = now() + make_interval(secs => %s)
@@ -99,9 +99,10 @@ def _drive(checkout: Checkout, *, now: datetime) -> None:
         observe(processor=processor, checkout=checkout, actor="sweeper", now=now)
     elif checkout.state in ("late_payment", "refunding"):
         _finish_late(processor, checkout, now=now)
-    Checkout.objects.filter(pk=checkout.pk, lease_owner__isnull=False, state=F("state")).exclude(
-        state__in=BEFORE_HANDOVER
-    ).update(lease_owner=None, lease_until=None)
+
+
+def _release(checkout: Checkout, *, owner: str) -> None:
+    Checkout.objects.filter(pk=checkout.pk, lease_owner=owner).update(lease_owner=None, lease_until=None)
 
 
 def _finish_late(processor: Processor, checkout: Checkout, *, now: datetime) -> None:

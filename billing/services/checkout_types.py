@@ -96,11 +96,14 @@ class Quote:
 
     @property
     def hash(self) -> str:
-        """Return SHA-256 (hex) over everything that the customer was shown."""
+        """Return SHA-256 (hex) over lines and amounts.
+
+        Whether the credit comes from a fresh voucher or from one redeemed a minute ago is not part of it: the customer
+        accepts what is paid and how.
+        """
         shown = [
             [[line.kind, line.reference, line.quantity, line.unit_minor] for line in self.lines],
             [self.currency, self.total_minor, self.split.credit_minor, self.split.charge_minor, self.monthly_minor],
-            [self.voucher_status, self.voucher_grant_minor],
         ]
         return hashlib.sha256(json.dumps(shown, separators=(",", ":")).encode()).hexdigest()
 

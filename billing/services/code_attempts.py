@@ -1,7 +1,7 @@
 """Brute-force protection of voucher codes, counted in Postgres so that a Redis flush resets nothing.
 
-A failure is a well-formed code that no live voucher has. Limits per person, Organization and address; a breaker over all
-stops anonymous guesses. Source: docs/vouchers.md, "Limits".
+A failure is a well-formed code that no live voucher has. Limits per person, Organization and address; a breaker over
+all stops anonymous guesses. Source: docs/vouchers.md, "Limits".
 """
 
 import ipaddress

@@ -60,25 +60,18 @@ def decide_use(
     redeemed = [use for use in uses if not use.reserved]
     if any(use.cart_id == cart_id for use in redeemed):
         return VoucherUse(voucher, slot=0)
-    reserved = [use for use in uses if use.reserved and use.checkout_id is not None]
     reason = closed_reason(voucher, now)
     slot = _free_slot(voucher, uses)
-    if reason or slot is None:
-        if redeemed:
-            return VoucherUse(voucher, slot=0)
-        if reserved and not reason:
-            return OwnAttemptHolds(_checkout_of(reserved))
-        raise _refused(voucher, reason or "used_up")
-    full = voucher.max_redemptions is not None and (
-        voucher.reserved_count + voucher.redeemed_count >= voucher.max_redemptions
-    )
-    if full and redeemed:
+    if not reason and slot is not None and not _is_full(voucher):
+        return VoucherUse(voucher, slot=slot)
+    if redeemed:
         return VoucherUse(voucher, slot=0)
-    if full and reserved:
-        return OwnAttemptHolds(_checkout_of(reserved))
-    if full:
-        raise voucher_busy()
-    return VoucherUse(voucher, slot=slot)
+    own = next((use.checkout_id for use in uses if use.reserved and use.checkout_id is not None), None)
+    if own is not None and not reason:
+        return OwnAttemptHolds(own)
+    if reason or slot is None:
+        raise _refused(voucher, reason or "used_up")
+    raise voucher_busy()
 
 
 def voucher_busy() -> VoucherBusy:
@@ -105,10 +98,9 @@ def _free_slot(voucher: Voucher, uses: list[OwnUse]) -> int | None:
     return next((slot for slot in range(1, voucher.per_organization_limit + 1) if slot not in taken), None)
 
 
-def _checkout_of(reserved: list[OwnUse]) -> UUID:
-    checkout_id = reserved[0].checkout_id
-    assert checkout_id is not None
-    return checkout_id
+def _is_full(voucher: Voucher) -> bool:
+    taken = voucher.reserved_count + voucher.redeemed_count
+    return voucher.max_redemptions is not None and taken >= voucher.max_redemptions
 
 
 def _refused(voucher: Voucher, reason: str) -> VoucherNotAccepting:

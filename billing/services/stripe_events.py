@@ -1,7 +1,7 @@
 """The webhook inbox: store first, answer, then follow the processor's own answer about the object.
 
-The payload is a hint. An event that matches nothing yet waits; a handler that fails is tried again and is then dead until a
-person replays it. Source: docs/checkout.md, "Webhook inbox".
+The payload is a hint. An event that matches nothing yet waits; a handler that fails is tried again and is then dead
+until a person replays it. Source: docs/checkout.md, "Webhook inbox".
 """
 
 from datetime import UTC, datetime, timedelta

@@ -10,8 +10,8 @@ from typing import Any
 class DomainError(Exception):
     """A refusal that a person can act on.
 
-    ``code`` is the stable part for programs, ``message`` is safe to show. ``retry_after`` is in seconds. ``extra`` holds
-    further members of the problem document (RFC 9457 §3.2), for example the new quote of ``quote_changed``.
+    ``code`` is the stable part for programs, ``message`` is safe to show. ``retry_after`` is in seconds. ``extra``
+    holds further members of the problem document (RFC 9457 §3.2), for example the new quote of ``quote_changed``.
     """
 
     code = "domain_error"

@@ -1,7 +1,8 @@
 """The one event log: publish in the transaction of the effect, relay afterwards, deliver until done.
 
-``publish`` writes; ``relay_once`` (one process at a time) gives committed events their gapless sequence and one delivery row
-per consumer; ``run_delivery`` runs a consumer. What Redis carries is only "look now": every step is found again by a sweep.
+``publish`` writes; ``relay_once`` (one process at a time) gives committed events their gapless sequence and one delivery
+row per consumer; ``run_delivery`` runs a consumer. What Redis carries is only "look now": every step is found again by a
+sweep.
 """
 
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def subscribe(topic: str, *, name: str) -> Callable[[Consumer], Consumer]:
 
 
 def publish(*, topic: str, key: str, stream: str, payload: dict[str, Any]) -> None:
-    """Append one event; call inside the transaction of the effect. A second event with ``key`` is an integrity error."""
+    """Append one event; call inside the transaction of the effect. The same ``key`` twice is an integrity error."""
     Outbox.objects.bulk_create([Outbox(topic=topic, dedup_key=key, stream=stream, payload=payload)])
 
 

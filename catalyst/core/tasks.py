@@ -7,7 +7,7 @@ import uuid
 from celery import shared_task
 from django.utils import timezone
 
-from catalyst.core import outbox
+from catalyst.core import doorbell, outbox
 from catalyst.core.http import heartbeat
 
 
@@ -23,7 +23,7 @@ def run_delivery_task(*, delivery_id: int) -> None:
 def sweep_deliveries_task() -> None:
     """Ring for every delivery that is due: lost messages, retries, workers that died."""
     for delivery_id in outbox.due_deliveries(now=timezone.now()):
-        run_delivery_task.delay(delivery_id=delivery_id)
+        doorbell.ring("core.run_delivery", delivery_id=delivery_id)
 
 
 @shared_task(name="core.heartbeat")

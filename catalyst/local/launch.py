@@ -24,6 +24,7 @@ from catalyst.local.valkey import start_valkey
 
 _READY_SECONDS = 180.0
 _REMINDER_SECONDS = 30.0
+_ASK_SECONDS = 0.5
 
 
 def start_servers(home: Path) -> list[EmbeddedServer]:
@@ -107,12 +108,16 @@ def wait_until_ready(supervisor: Supervisor, configuration: Configuration) -> bo
     :raises LocalStackError: a process died for good, or readiness never came.
     """
     began = time.monotonic()
-    reminded, state = began, "no answer yet"
+    asked, reminded = 0.0, began
 
     def is_ready() -> bool:
-        nonlocal reminded, state
-        status, state = ask_readiness(configuration)
+        nonlocal asked, reminded
         now = time.monotonic()
+        # Each question makes the web server log, and each logged line brings us back here at once.
+        if now - asked < _ASK_SECONDS:
+            return False
+        asked = now
+        status, state = ask_readiness(configuration)
         if status != http.HTTPStatus.OK and now - began > _READY_SECONDS:
             raise LocalStackError(f"Catalyst is not ready after {_READY_SECONDS:.0f} s: {state}.")
         if status != http.HTTPStatus.OK and now - reminded > _REMINDER_SECONDS:

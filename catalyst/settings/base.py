@@ -13,6 +13,9 @@ env = environ.Env()
 ROOT = Path(__file__).resolve().parent.parent.parent
 CATALYST_HOME = Path(env.str("CATALYST_HOME", default=str(ROOT / "var"))).resolve()
 CATALYST_PORT = env.int("CATALYST_PORT", default=8000)
+#: The address under which people reach this Sovereign; links in e-mails and on the card page begin with it.
+PUBLIC_URL = env.str("CATALYST_PUBLIC_URL", default=f"http://localhost:{CATALYST_PORT}").rstrip("/")
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 
 # --- Applications ---------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -83,11 +86,15 @@ TEMPLATES = [
 # --- Postgres and Redis ---------------------------------------------------------------------------------------------
 # DATABASE_URL and REDIS_URL win; otherwise the embedded servers of `make run` are found through their runtime file.
 _services = service_urls(CATALYST_HOME)
-DATABASE_URL = env.str("DATABASE_URL", default=_services.get("DATABASE_URL", "postgres://catalyst@127.0.0.1:5432/catalyst"))
+DATABASE_URL = env.str(
+    "DATABASE_URL", default=_services.get("DATABASE_URL", "postgres://catalyst@127.0.0.1:5432/catalyst")
+)
 REDIS_URL = env.str("REDIS_URL", default=_services.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 
 #: The role that the application's connections switch to; empty for migrations, which run as the owner.
 DATABASE_ROLE = env.str("CATALYST_DB_ROLE", default="catalyst_app")
+#: Migrations (the owner, no role) may take their time; a request may not.
+_STATEMENT_TIMEOUT_MS = env.int("CATALYST_STATEMENT_TIMEOUT_MS", default=5000 if DATABASE_ROLE else 0)
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DATABASES["default"].update(
     ENGINE="django.db.backends.postgresql",
@@ -101,7 +108,7 @@ DATABASES["default"].update(
             [
                 *([f"-c role={DATABASE_ROLE}"] if DATABASE_ROLE else []),
                 "-c lock_timeout=3000",
-                f"-c statement_timeout={env.int('CATALYST_STATEMENT_TIMEOUT_MS', default=5000 if DATABASE_ROLE else 0)}",
+                f"-c statement_timeout={_STATEMENT_TIMEOUT_MS}",
                 "-c idle_in_transaction_session_timeout=10000",
             ]
         ),
@@ -109,7 +116,11 @@ DATABASES["default"].update(
 )
 
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "catalyst"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "catalyst",
+    }
 }
 
 # --- Background work ------------------------------------------------------------------------------------------------
@@ -289,4 +300,3 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-

@@ -2,7 +2,7 @@
 
 from catalyst.local.secrets import local_secret
 
-from .base import *  # noqa: F403
+from .base import *
 from .base import CATALYST_HOME, EMAIL_CONFIG, env
 
 DEBUG = env.bool("CATALYST_DEBUG", default=False)

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from .base import *  # noqa: F403
+from .base import *
 
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -12,8 +12,8 @@ CATALYST_MASTER_KEYS = ["dGVzdC1vbmx5LW1hc3Rlci1rZXktMDEyMzQ1Njc4OWE="]
 VOUCHER_PEPPER = "dGVzdC1vbmx5LXBlcHBlci0wMTIzNDU2Nzg5YWJjZGU="
 # Migrations and the test database need the owner; fixtures switch to the application's role afterwards.
 DATABASE_ROLE = ""
-DATABASES["default"]["OPTIONS"]["options"] = "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"  # noqa: F405
-DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
+DATABASES["default"]["OPTIONS"]["options"] = "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000"
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 CATALYST_HOME = Path(tempfile.gettempdir()) / "catalyst-test-home"
 GIT_ROOT = CATALYST_HOME / "git"
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -25,4 +25,4 @@ STRIPE_API_BASE = "http://127.0.0.1:9"
 STRIPE_TIMEOUT_SECONDS = 1.0
 STRIPE_REQUEST_BUDGET_SECONDS = 3.0
 FAILPOINTS_ENABLED = True
-LOGGING["root"]["level"] = "WARNING"  # type: ignore[index]  # noqa: F405
+LOGGING["root"]["level"] = "WARNING"  # type: ignore[index]

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from django.utils import timezone
+from django.conf import settings
+from django.utils import timezone, translation
 from django.utils.decorators import method_decorator
+from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.decorators.cache import cache_control
 from django.views.decorators.vary import vary_on_headers
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -23,6 +25,13 @@ def _currency() -> str:
     return str(get_sovereign().currency_id)
 
 
+def _language(header: str) -> str:
+    """Return the first language of the header that this Sovereign's pages speak, else English."""
+    known = dict(settings.LANGUAGES)
+    wanted = (code.split("-")[0] for code, _quality in parse_accept_lang_header(header.lower()))
+    return next((code for code in wanted if code in known), "en")
+
+
 _SEARCH = [
     OpenApiParameter(name, str, description=text)
     for name, text in (
@@ -39,6 +48,11 @@ class PublicCatalogueView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Speak the language that the header asks for; no cookie takes part, so that caches may keep the answer."""
+        super().initial(request, *args, **kwargs)
+        translation.activate(_language(request.headers.get("Accept-Language", "")))
 
     def paginated(self, rows: list[Any], output: type[Serializer[Any]], currency: str) -> Response:
         """Answer one page of the rows with their count."""

@@ -1,6 +1,6 @@
 """Blueprints and their immutable versions.
 
-Source: blueprints.md of the design, kept in docs/blueprints.md.
+Source: blueprints.md of the design.
 """
 
 from typing import Self

@@ -3,7 +3,7 @@
 Seed rows are made by ``sync_catalog``. ``edited_at`` marks a row that a person changed: from then on the seed leaves it
 alone. ``retired_at`` takes a row out of every list; nothing here is ever deleted.
 
-Source: catalog.md of the design, kept in docs/catalogue.md.
+Source: catalog.md of the design.
 """
 
 from datetime import datetime

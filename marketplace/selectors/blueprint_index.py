@@ -1,6 +1,6 @@
 """The index a resolver works on: what one reader may install, in one query, the nearest source winning per name.
 
-Source: blueprints.md §1 (shadowing) and §5 of the design, kept in docs/blueprints.md.
+Source: blueprints.md §1 (shadowing) and §5 of the design.
 """
 
 from collections.abc import Iterable, Mapping

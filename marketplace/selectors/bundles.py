@@ -1,6 +1,6 @@
 """What a Bundle means today: computed from what its members are, never stored.
 
-Source: catalog.md §9 of the design, kept in docs/catalogue.md.
+Source: catalog.md §9 of the design.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,6 +1,6 @@
 """How much an Environment uses and what a Plan gives: the only sizing arithmetic.
 
-Source: catalog.md §4 of the design, kept in docs/catalogue.md.
+Source: catalog.md §4 of the design.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 Who may see what is part of these reads, never a filter in a page. Prices come from the database or are None.
 
-Source: surfaces.md §11 and blueprints.md §1 of the design, kept in docs/catalogue.md.
+Source: surfaces.md §11 and blueprints.md §1 of the design.
 """
 
 from collections.abc import Iterable, Sequence

@@ -3,7 +3,7 @@
 No clock, no database, no network: the same index and roots give the same Lock. Newest matching version wins; a shared
 service stands once per Environment as ``shared-<name>``, a dedicated one as ``{app}-{alias}``.
 
-Source: blueprints.md §5 of the design, kept in docs/blueprints.md. Backtracking search is a later issue.
+Source: blueprints.md §5 of the design. Backtracking search is a later issue.
 """
 
 from collections.abc import Iterable, Mapping

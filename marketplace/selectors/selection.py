@@ -2,7 +2,7 @@
 
 The only place where list prices become lines. Four SQL statements whatever the size of the selection.
 
-Source: catalog.md §1, §3, §4 and §9 of the design, kept in docs/catalogue.md.
+Source: catalog.md §1, §3, §4 and §9 of the design.
 """
 
 from collections.abc import Iterable, Sequence
@@ -89,12 +89,7 @@ def price_selection(
     """
     offer = _Offer(organization, currency=currency, at=at)
     chosen_plan = offer.plan(plan)
-    named = offer.bundle(bundle)
-    chosen = offer.blueprints(blueprints)
-    if named is not None:
-        chosen = list(dict.fromkeys([*chosen, *bundle_rules.members_today(named, offer.for_sale)]))
-    applied = named or bundle_rules.best_bundle(offer.all_bundles, chosen=chosen, for_sale=offer.for_sale)
-
+    chosen, applied = offer.blueprints_and_bundle(blueprints, bundle)
     monthly = [
         _line("plan", chosen_plan, chosen_plan.price_minor),
         *[_blueprint_line(offer.listings[name]) for name in chosen],
@@ -131,7 +126,7 @@ class _Offer:
         plans = Plan.objects.filter(retired_at=None).annotate(price_minor=price, price_step=step)
         self.plans: list[Any] = list(plans.order_by("position"))
         self.listings = load_listings(organization, currency=currency, at=at)
-        self.all_bundles = list(Bundle.objects.filter(retired_at=None))
+        self._bundles = list(Bundle.objects.filter(retired_at=None))
         self.for_sale = {
             name for name, each in self.listings.items() if each.is_for_sale and each.price_minor is not None
         }
@@ -142,15 +137,17 @@ class _Offer:
                 return row
         raise _unavailable(slug, "/plan")
 
-    def bundle(self, slug: str) -> Bundle | None:
+    def blueprints_and_bundle(self, names: Iterable[str], slug: str) -> tuple[list[str], Bundle | None]:
+        """Return what is installed, and the one Bundle whose discount applies: the named one, else the best."""
+        chosen = self._blueprints(names)
         if not slug:
-            return None
-        for row in self.all_bundles:
+            return chosen, bundle_rules.best_bundle(self._bundles, chosen=chosen, for_sale=self.for_sale)
+        for row in self._bundles:
             if row.slug == slug and bundle_rules.is_for_sale(row, self.for_sale):
-                return row
+                return list(dict.fromkeys([*chosen, *bundle_rules.members_today(row, self.for_sale)])), row
         raise _unavailable(slug, "/bundle")
 
-    def blueprints(self, names: Iterable[str]) -> list[str]:
+    def _blueprints(self, names: Iterable[str]) -> list[str]:
         """Return the names without duplicates, in the order of choice."""
         chosen = list(names)
         for position, name in enumerate(chosen):

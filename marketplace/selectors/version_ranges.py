@@ -1,6 +1,6 @@
 """Versions and npm-style ranges: the one place that knows their grammar.
 
-Source: blueprints.md §4 of the design, kept in docs/blueprints.md.
+Source: blueprints.md §4 of the design.
 """
 
 import re

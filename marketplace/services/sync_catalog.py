@@ -3,7 +3,7 @@
 Creates what is missing and follows the release in rows that nobody touched. A row that a person edited or retired is
 left alone, nothing is deleted, and the first price of a thing is written only while it has none.
 
-Source: catalog.md §1 rule 6 of the design, kept in docs/catalogue.md.
+Source: catalog.md §1 rule 6 of the design.
 """
 
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ from tenancy.selectors.sovereign import get_sovereign
 def blueprint_page(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what a Blueprint is, what it brings along, and what it costs."""
     now, language = timezone.now(), get_language() or "en"
-    currency = get_sovereign().currency_id
+    currency = str(get_sovereign().currency_id)
     blueprint = get_blueprint(slug, currency=currency, at=now)
     minimum = blueprint.card.minimum_plan
     context = {

@@ -17,7 +17,7 @@ def bundle_page(request: HttpRequest, slug: str) -> HttpResponse:
 
     :raises NotFound: there is none of this name.
     """
-    now, currency = timezone.now(), get_sovereign().currency_id
+    now, currency = timezone.now(), str(get_sovereign().currency_id)
     bundle = next((each for each in list_bundles(currency=currency, at=now) if each.slug == slug), None)
     if bundle is None:
         raise NotFound("There is no such Bundle.")

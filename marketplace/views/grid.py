@@ -21,7 +21,7 @@ CARDS_PER_PAGE = 24
 def marketplace(request: HttpRequest) -> HttpResponse:
     """Show what can be had; htmx gets only the part below the search field."""
     question, now, language = Question.from_query(request.GET), timezone.now(), get_language() or "en"
-    currency = get_sovereign().currency_id
+    currency = str(get_sovereign().currency_id)
     grid = Grid(
         question=question,
         query=request.GET,

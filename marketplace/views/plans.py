@@ -12,7 +12,7 @@ from tenancy.selectors.sovereign import get_sovereign
 @require_safe
 def plans_page(request: HttpRequest) -> HttpResponse:
     """Show Plans, Add-ons and Bundles with their monthly prices."""
-    now, currency = timezone.now(), get_sovereign().currency_id
+    now, currency = timezone.now(), str(get_sovereign().currency_id)
     plans = list_plans(currency=currency, at=now)
     context = {
         "plans": [plan for plan in plans if plan.state == "now" and plan.price_minor is not None],

@@ -10,7 +10,7 @@ from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
 from rest_framework.request import Request
 
 from tenancy.api.authentication import token_of
-from tenancy.selectors.permissions import ORGANIZATION_PERMISSIONS, can, token_allows
+from tenancy.selectors.permissions import ORGANIZATION_PERMISSIONS, SOVEREIGN_PERMISSIONS, can, token_allows
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -37,7 +37,9 @@ class DeclaredPermission(BasePermission):
             return False
         if permission == SIGNED_IN:
             return _may_act_as_person(request)
-        return permission in ORGANIZATION_PERMISSIONS or _may_as_staff(request, permission)
+        if permission in ORGANIZATION_PERMISSIONS:
+            return True
+        return permission in SOVEREIGN_PERMISSIONS and _may_as_staff(request, permission)
 
 
 def declared_permission(view: Any, method: str) -> str | None:

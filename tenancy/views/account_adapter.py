@@ -11,7 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 CODE_DIGITS = 6
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the library has no types
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return True
 

@@ -19,7 +19,7 @@ from catalyst.core.errors import Unavailable
 from tenancy.services.confirm_email import confirm_email
 
 
-class SignInProcess(LoginCodeVerificationProcess):
+class SignInProcess(LoginCodeVerificationProcess):  # type: ignore[misc]  # the library has no types
     """The library's code process, with the account resolved at its end instead of its beginning."""
 
     @classmethod
@@ -53,4 +53,5 @@ class SignInProcess(LoginCodeVerificationProcess):
         email = self.state["email"]
         user = confirm_email(email=email, language=get_language() or "en")
         record_authentication(self.request, user, method="code", email=email)
-        return perform_login(self.request, Login(user=user, redirect_url=redirect_url, email=email))
+        response: HttpResponse = perform_login(self.request, Login(user=user, redirect_url=redirect_url, email=email))
+        return response

@@ -9,7 +9,7 @@ from django.conf import settings
 from marketplace.models import Blueprint, BlueprintVersion, Category, Price
 from marketplace.selectors.version_ranges import parse_version
 from marketplace.services.sync_catalog import SyncReport, sync_catalog
-from tenancy.models import Organization
+from tenancy.models import Organization, User
 
 SHIPPED = Path(settings.ROOT) / "blueprints"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -19,6 +19,11 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def load_catalogue() -> SyncReport:
     """Load what ships, as the first start of a Sovereign does."""
     return sync_catalog(blueprints_root=SHIPPED, now=START)
+
+
+def a_person(**values: Any) -> User:
+    """Make somebody who can act."""
+    return User.objects.create_user("person@example.om", **values)
 
 
 def add_blueprint(
@@ -39,7 +44,10 @@ def add_blueprint(
         category=Category.objects.first() or Category.objects.create(slug="cms", title_en="Content"),
         organization=organization,
         **{
-            **{"memory_mib": footprint[0], "cpu_milli": footprint[1], "disk_gib": footprint[2], "state": "now"},
+            "memory_mib": footprint[0],
+            "cpu_milli": footprint[1],
+            "disk_gib": footprint[2],
+            "state": "now",
             **({"source": "org", "visibility": "private"} if organization else {}),
             **values,
         },

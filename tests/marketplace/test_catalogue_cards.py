@@ -83,7 +83,7 @@ def test_without_a_price_nothing_can_be_added() -> None:
         ({"category": "cms", "search": "newsletter"}, ["bp-ghost"]),
     ],
 )
-def test_filters(wanted: dict[str, str], expected: list[str]) -> None:
+def test_filters(wanted: dict[str, Any], expected: list[str]) -> None:
     load_catalogue()
 
     assert names(**wanted) == expected

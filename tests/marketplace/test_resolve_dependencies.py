@@ -25,7 +25,9 @@ def shared(name: str, version_range: str = "^1", alias: str = "db") -> Edge:
 
 def test_installs_a_shared_service_once_and_before_its_dependents() -> None:
     snapshot = index(
-        candidate("bp-blog", "1.0.0", shared("bp-sql")), candidate("bp-shop", "1.0.0", shared("bp-sql")), candidate("bp-sql")
+        candidate("bp-blog", "1.0.0", shared("bp-sql")),
+        candidate("bp-shop", "1.0.0", shared("bp-sql")),
+        candidate("bp-sql"),
     )
 
     lock = resolve(index=snapshot, roots=[Root("shop", "bp-shop"), Root("blog", "bp-blog")])

@@ -1,4 +1,4 @@
-"""Every shipped Blueprint renders in every size, passes Kubernetes' schemas, and stays inside what its card promises."""
+"""Every shipped Blueprint renders in every size, passes Kubernetes' schemas, and stays inside what it promises."""
 
 import re
 from collections.abc import Iterator
@@ -222,7 +222,9 @@ def test_manifests_hold_no_secret_values(name: str) -> None:
         assert item["kind"] != "Secret"
     for pod in pods(rendered(name, "small")):
         for container in containers(pod):
-            named = [each for each in container.get("env", []) if re.search("PASSWORD|SECRET|TOKEN|_URL$", each["name"])]
+            named = [
+                each for each in container.get("env", []) if re.search("PASSWORD|SECRET|TOKEN|_URL$", each["name"])
+            ]
             assert all("value" not in each for each in named)
 
 

@@ -37,8 +37,10 @@ def test_tells_whether_a_range_holds_a_version(text: str, version: str, verdict:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "v1.2", "^v1", "!=1.2", "1.2, 1.3", "~>1.2", "latest", "1.2.3+build", "1 ||", "^1.2-rc", "1." + "0" * 120]
-    + [" || ".join(["^1"] * 9), "1.2.3\n^2\u00a0", "1.2 - 1.4"],
+    [
+        *("", " ", "v1.2", "^v1", "!=1.2", "1.2, 1.3", "~>1.2", "latest", "1.2.3+build", "1 ||", "^1.2-rc"),
+        *("1." + "0" * 120, " || ".join(["^1"] * 9), "1.2.3\n^2\u00a0", "1.2 - 1.4"),
+    ],
 )
 def test_refuses_what_other_readers_understand_differently(text: str) -> None:
     with pytest.raises(RangeRefused):

@@ -8,11 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, parsers
 
-
-class BodyTooLarge(exceptions.APIException):
-    status_code = 413
-    default_detail = _("The request body is too large.")
-    default_code = "body_too_large"
+from catalyst.core.http.problems import BodyTooLarge
 
 
 class BoundedJSONParser(parsers.JSONParser):

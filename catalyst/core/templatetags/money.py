@@ -12,9 +12,13 @@ from catalyst.core.money import Money
 
 register = template.Library()
 
+_RIGHT_TO_LEFT_MARK = "\u200f"
+
 
 @register.simple_tag(name="money")
 def money_tag(amount_minor: int, currency: str) -> SafeString:
     """Show an amount of minor units in the page's language, isolated from the direction of the text around it."""
     text = Money(amount_minor, currency).format(get_language() or "en")
+    # A mark that ends with a point would lose it to the other side of the amount.
+    text += _RIGHT_TO_LEFT_MARK if text.endswith(".") else ""
     return format_html('<bdi dir="ltr"><data value="{}">{}</data></bdi>', amount_minor, text)

@@ -1,6 +1,6 @@
 """Reading ``blueprint.yaml``: one strict parser for publishing, pages and Git.
 
-Source: blueprints.md §2 and §3 of the design, kept in docs/blueprints.md.
+Source: blueprints.md §2 and §3 of the design.
 """
 
 from marketplace.services.blueprint_contract.parse import parse_contract

@@ -1,6 +1,6 @@
 """The closed subset of JSON Schema that a configuration form can draw.
 
-Source: blueprints.md §3 of the design, kept in docs/blueprints.md.
+Source: blueprints.md §3 of the design.
 """
 
 import json

@@ -10,11 +10,10 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Max
 
-from catalyst.core import outbox
+from catalyst.core import doorbell, outbox
 from catalyst.core.http import heartbeat, wakeups
 from catalyst.core.models import Outbox
 from catalyst.core.projections import run_projectors
-from catalyst.core.tasks import run_delivery_task
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +59,8 @@ class Command(BaseCommand):
         try:
             run_projectors()
         finally:
-            ring_for(deliveries)
+            for delivery_id in deliveries:
+                doorbell.ring("core.run_delivery", delivery_id=delivery_id)
         last = Outbox.objects.aggregate(last=Max("sequence"))["last"] or 0
         if last == self._rung:
             return False
@@ -73,13 +73,3 @@ class Command(BaseCommand):
             heartbeat.beat("relay")
             self._next_beat = time.monotonic() + _BEAT_SECONDS
 
-
-def ring_for(delivery_ids: list[int]) -> None:
-    """Tell the workers. When the broker does not answer the rest is left to the sweep."""
-    for delivery_id in delivery_ids:
-        try:
-            run_delivery_task.apply_async(kwargs={"delivery_id": delivery_id}, retry=False)
-        except Exception as error:
-            # Whatever the broker's client raises: the deliveries stand in Postgres.
-            log.warning("relay_ring_failed", error=str(error), delivery=delivery_id)
-            return

@@ -1,0 +1,49 @@
+"""Theme and language are kept by the server, so that the next page is drawn right at once."""
+
+import pytest
+from django.test import Client
+
+from tests.factories import SovereignFactory, UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def sovereign() -> None:
+    SovereignFactory()
+
+
+def test_the_theme_is_on_the_next_page(client: Client) -> None:
+    response = client.post("/preferences/theme/", {"theme": "dark", "next": "/help/"})
+
+    assert (response.status_code, response.headers["Location"]) == (303, "/help/")
+    assert '<html lang="en" dir="ltr" data-theme="dark">' in client.get("/help/").content.decode()
+
+
+def test_an_unknown_theme_changes_nothing(client: Client) -> None:
+    response = client.post("/preferences/theme/", {"theme": '"><b>', "next": "/help/"})
+
+    assert response.status_code == 400
+    assert "theme" not in client.cookies
+
+
+def test_a_forged_cookie_counts_as_no_choice(client: Client) -> None:
+    client.cookies["theme"] = '"><b>'
+
+    assert '<html lang="en" dir="ltr">' in client.get("/help/").content.decode()
+
+
+def test_the_language_is_kept_for_the_person(client: Client) -> None:
+    person = UserFactory()
+    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    response = client.post("/preferences/language/", {"language": "ar", "next": "//evil.example"})
+
+    person.refresh_from_db()
+    assert (response.headers["Location"], person.language) == ("/", "ar")
+
+
+def test_the_switch_keeps_path_and_query(client: Client) -> None:
+    html = client.get("/plans/?from=mail").content.decode()
+
+    assert 'href="/ar/plans/?from=mail" lang="ar" hreflang="ar"' in html
