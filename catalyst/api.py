@@ -7,4 +7,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("", include("tenancy.api.urls")),
     path("", include("marketplace.api.urls")),
+    path("", include("billing.api.urls")),
 ]

@@ -1,7 +1,7 @@
 """The entry of the web process: live streams are answered here, all else by Django in a fixed pool of threads."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 
@@ -15,7 +15,8 @@ from tenancy.api.streams import authorize_stream
 #: Threads, and so database connections, of one web process.
 WEB_THREADS = 16
 
-_pages = WSGIMiddleware(wsgi_application, workers=WEB_THREADS, send_queue_size=100)
+#: Typed loosely: the two libraries describe the same protocol in types of their own.
+_pages: Any = WSGIMiddleware(cast(Any, wsgi_application), workers=WEB_THREADS, send_queue_size=100)
 _streams = EventStreams(authorize_stream)
 
 

@@ -4,6 +4,7 @@ from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from billing.urls import webhook_urlpatterns as billing_webhooks
 from catalyst.core.http.admin_login import admin_login
 from catalyst.core.http.api_portal import api_portal
 from catalyst.core.http.health import healthz, readyz
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
     *preferences,
+    *billing_webhooks,
 ]
 # What people read carries the language: English without a prefix, Arabic below /ar/.
 urlpatterns += i18n_patterns(

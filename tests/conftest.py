@@ -101,24 +101,24 @@ def catalyst_home(tmp_path: Path, settings: Any) -> Path:
 
 @pytest.fixture
 def sovereign(db: None) -> Sovereign:
-    return factories.SovereignFactory()
+    return factories.SovereignFactory.create()
 
 
 @pytest.fixture
 def organization(db: None) -> Organization:
-    return factories.OrganizationFactory(slug="acme", name="Acme")
+    return factories.OrganizationFactory.create(slug="acme", name="Acme")
 
 
 @pytest.fixture
 def org_admin(organization: Organization) -> User:
-    return factories.MembershipFactory(organization=organization, role=Membership.Role.ADMIN).user
+    return factories.MembershipFactory.create(organization=organization, role=Membership.Role.ADMIN).user
 
 
 @pytest.fixture
 def stranger(db: None) -> User:
     """The administrator of another Organization, ``globex``."""
-    other = factories.OrganizationFactory(slug="globex", name="Globex")
-    return factories.MembershipFactory(organization=other, role=Membership.Role.ADMIN).user
+    other = factories.OrganizationFactory.create(slug="globex", name="Globex")
+    return factories.MembershipFactory.create(organization=other, role=Membership.Role.ADMIN).user
 
 
 @pytest.fixture

@@ -1,28 +1,30 @@
+# mypy: disable-error-code="no-untyped-call"
 """Rows for tests, straight through the models: what a service would refuse, the database still refuses here."""
 
 import secrets
 from datetime import timedelta
 from typing import Any
 
-import factory
 from django.utils import timezone
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 from factory.django import DjangoModelFactory
+from factory.faker import Faker
 
 from catalyst.core.crypto import seal
 from marketplace.models import AddOn, Blueprint, BlueprintVersion, Category, Plan, Price
 from tenancy.models import Environment, Membership, Organization, Sovereign, User
 
 
-class UserFactory(DjangoModelFactory):
+class UserFactory(DjangoModelFactory[User]):
     class Meta:
         model = User
 
-    email = factory.Sequence(lambda n: f"person{n}@example.com")
-    display_name = factory.Sequence(lambda n: f"Person {n}")
+    email = Sequence(lambda n: f"person{n}@example.com")
+    display_name = Sequence(lambda n: f"Person {n}")
     password = "!no-password"
 
 
-class SovereignFactory(DjangoModelFactory):
+class SovereignFactory(DjangoModelFactory[Sovereign]):
     class Meta:
         model = Sovereign
         django_get_or_create = ("id",)
@@ -37,20 +39,20 @@ class SovereignFactory(DjangoModelFactory):
     support_email = "support@example.com"
 
 
-class OrganizationFactory(DjangoModelFactory):
+class OrganizationFactory(DjangoModelFactory[Organization]):
     class Meta:
         model = Organization
 
-    slug = factory.Sequence(lambda n: f"company-{n}")
-    name = factory.Sequence(lambda n: f"Company {n}")
+    slug = Sequence(lambda n: f"company-{n}")
+    name = Sequence(lambda n: f"Company {n}")
 
 
-class MembershipFactory(DjangoModelFactory):
+class MembershipFactory(DjangoModelFactory[Membership]):
     class Meta:
         model = Membership
 
-    organization = factory.SubFactory(OrganizationFactory)
-    user = factory.SubFactory(UserFactory)
+    organization = SubFactory(OrganizationFactory)
+    user = SubFactory(UserFactory)
     role = Membership.Role.ADMIN
 
 
@@ -59,19 +61,19 @@ def _sealed_flux_key(environment: Any) -> str:
     return seal(secrets.token_hex(32), place=place, scope=f"organization:{environment.organization.pk}")
 
 
-class EnvironmentFactory(DjangoModelFactory):
+class EnvironmentFactory(DjangoModelFactory[Environment]):
     class Meta:
         model = Environment
 
-    organization = factory.SubFactory(OrganizationFactory)
+    organization = SubFactory(OrganizationFactory)
     env_type = "prod"
-    uuid = factory.Faker("uuid4", cast_to=None)
-    name = factory.LazyAttribute(lambda row: f"{row.organization.slug}-{row.env_type}")
+    uuid = Faker("uuid4", cast_to=None)
+    name = LazyAttribute(lambda row: f"{row.organization.slug}-{row.env_type}")
     status = Environment.Status.READY
-    flux_key_sealed = factory.LazyAttribute(_sealed_flux_key)
+    flux_key_sealed = LazyAttribute(_sealed_flux_key)
 
 
-class CategoryFactory(DjangoModelFactory):
+class CategoryFactory(DjangoModelFactory[Category]):
     class Meta:
         model = Category
         django_get_or_create = ("slug",)
@@ -81,57 +83,57 @@ class CategoryFactory(DjangoModelFactory):
     title_ar = "مواقع"
 
 
-class PlanFactory(DjangoModelFactory):
+class PlanFactory(DjangoModelFactory[Plan]):
     class Meta:
         model = Plan
 
-    slug = factory.Sequence(lambda n: f"plan-{n}")
-    title_en = factory.Sequence(lambda n: f"Plan {n}")
-    title_ar = factory.Sequence(lambda n: f"باقة {n}")
+    slug = Sequence(lambda n: f"plan-{n}")
+    title_en = Sequence(lambda n: f"Plan {n}")
+    title_ar = Sequence(lambda n: f"باقة {n}")
     vcpu_milli = 4000
     memory_mib = 8192
     disk_gib = 100
     state = "now"
 
 
-class AddOnFactory(DjangoModelFactory):
+class AddOnFactory(DjangoModelFactory[AddOn]):
     class Meta:
         model = AddOn
 
-    slug = factory.Sequence(lambda n: f"addon-{n}")
-    title_en = factory.Sequence(lambda n: f"Add-on {n}")
-    title_ar = factory.Sequence(lambda n: f"إضافة {n}")
+    slug = Sequence(lambda n: f"addon-{n}")
+    title_en = Sequence(lambda n: f"Add-on {n}")
+    title_ar = Sequence(lambda n: f"إضافة {n}")
     category = AddOn.Shelf.RELIABILITY
     state = "now"
 
 
-class BlueprintFactory(DjangoModelFactory):
+class BlueprintFactory(DjangoModelFactory[Blueprint]):
     class Meta:
         model = Blueprint
 
-    slug = factory.Sequence(lambda n: f"app-{n}")
-    name = factory.LazyAttribute(lambda row: f"bp-{row.slug}")
-    title = factory.Sequence(lambda n: f"App {n}")
-    category = factory.SubFactory(CategoryFactory)
+    slug = Sequence(lambda n: f"app-{n}")
+    name = LazyAttribute(lambda row: f"bp-{row.slug}")
+    title = Sequence(lambda n: f"App {n}")
+    category = SubFactory(CategoryFactory)
     state = "now"
     memory_mib = 512
     cpu_milli = 250
     disk_gib = 5
 
 
-class BlueprintVersionFactory(DjangoModelFactory):
+class BlueprintVersionFactory(DjangoModelFactory[BlueprintVersion]):
     class Meta:
         model = BlueprintVersion
 
-    blueprint = factory.SubFactory(BlueprintFactory)
+    blueprint = SubFactory(BlueprintFactory)
     version = "1.0.0"
     major, minor, patch = 1, 0, 0
-    contract = factory.LazyFunction(dict)
-    files = factory.LazyFunction(dict)
-    digest = factory.LazyFunction(lambda: f"sha256:{secrets.token_hex(32)}")
+    contract = LazyFunction(dict)
+    files = LazyFunction(dict)
+    digest = LazyFunction(lambda: f"sha256:{secrets.token_hex(32)}")
 
 
-class PriceFactory(DjangoModelFactory):
+class PriceFactory(DjangoModelFactory[Price]):
     class Meta:
         model = Price
 
@@ -139,4 +141,4 @@ class PriceFactory(DjangoModelFactory):
     reference = "plan"
     currency_id = "OMR"
     amount_minor = 12500
-    valid_from = factory.LazyFunction(lambda: timezone.now() - timedelta(days=1))
+    valid_from = LazyFunction(lambda: timezone.now() - timedelta(days=1))

@@ -20,5 +20,5 @@ def find_voucher(code_key: bytes) -> Voucher | None:
 def list_redemptions(voucher: Voucher) -> list[Redemption]:
     """Return the newest redemptions that took place, each with its Organization and order."""
     took_place = [Redemption.State.REDEEMED, Redemption.State.REVERSED]
-    rows = Redemption.objects.filter(voucher=voucher, state__in=took_place)
-    return list(rows.select_related("organization__organization", "checkout__order").order_by("-id")[:_MOST_REDEMPTIONS])
+    rows = Redemption.objects.filter(voucher=voucher, state__in=took_place).order_by("-id")
+    return list(rows.select_related("organization__organization", "checkout__order")[:_MOST_REDEMPTIONS])

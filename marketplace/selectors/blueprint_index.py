@@ -1,4 +1,4 @@
-"""The index a resolver works on: what one reader may install, in one query, the nearest source winning per name.
+"""The index a resolver works on: what one reader may install, the nearest source owning each name.
 
 Source: blueprints.md §1 (shadowing) and §5 of the design.
 """
@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
+from django.db.models import OuterRef, Subquery
 
 from marketplace.models import Availability, Blueprint, Price
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.dependencies import Candidate, Edge, Index
-from tenancy.models import Organization
 
 #: Nearest first.
 NEARNESS: Mapping[str, int] = {Blueprint.Source.ORG: 0, Blueprint.Source.SOVEREIGN: 1, Blueprint.Source.PUBLIC: 2}
@@ -21,13 +20,13 @@ NEARNESS: Mapping[str, int] = {Blueprint.Source.ORG: 0, Blueprint.Source.SOVEREI
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one name means to one reader. ``price_minor`` is None while there is no price in the currency asked for."""
+    """What one name means to one reader. ``price_minor`` is 0 when it is not for sale."""
 
     name: str
     slug: str
     title: str
     is_for_sale: bool
-    price_minor: int | None
+    price_minor: int
     candidates: tuple[Candidate, ...]
 
 
@@ -39,37 +38,17 @@ def current_price(kind: str, *, reference: str, currency: str, at: datetime) -> 
     return Subquery(versions.values("amount_minor")[:1])
 
 
-def load_listings(organization: Organization | None, *, currency: str, at: datetime) -> dict[str, Listing]:
-    """Read every name this reader may know, with its installable versions and price, in one query."""
+def listings_of(rows: Iterable[dict[str, Any]]) -> dict[str, Listing]:
+    """Fold rows of (Blueprint, version) into one listing per name: that of the nearest source, wholly."""
     rows_of: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(organization, currency=currency, at=at):
+    for row in rows:
         rows_of.setdefault(row["name"], []).append(row)
-    return {name: _listing(_nearest(rows)) for name, rows in rows_of.items()}
+    return {name: _listing(_nearest(named)) for name, named in rows_of.items()}
 
 
 def index_of(listings: Mapping[str, Listing]) -> Index:
     """Return the resolver's view."""
     return {name: listing.candidates for name, listing in listings.items()}
-
-
-def _rows(organization: Organization | None, *, currency: str, at: datetime) -> Iterable[dict[str, Any]]:
-    rows: Iterable[dict[str, Any]] = (
-        Blueprint.objects.visible_to(organization)
-        .annotate(
-            live=FilteredRelation("versions", condition=Q(versions__yanked_at=None)),
-            price_minor=current_price("blueprint", reference="name", currency=currency, at=at),
-            version=F("live__version"),
-            digest=F("live__digest"),
-            depends=F("live__contract__spec__depends"),
-            exposes=F("live__contract__spec__exposes"),
-            needed=F("live__contract__spec__footprint"),
-        )
-        .values(
-            *("name", "slug", "title", "kind", "source", "visibility", "state", "retired_at", "price_minor"),
-            *("version", "digest", "depends", "exposes", "needed"),
-        )
-    )
-    return rows
 
 
 def _nearest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -81,20 +60,20 @@ def _listing(rows: list[dict[str, Any]]) -> Listing:
     first = rows[0]
     candidates = tuple(_candidate(row) for row in rows if row["version"] is not None)
     has_card = first["visibility"] == Blueprint.Visibility.LISTED or first["source"] == Blueprint.Source.ORG
-    is_offered = first["kind"] != Blueprint.Kind.SERVICE and first["retired_at"] is None
+    is_offered = first["kind"] != Blueprint.Kind.SERVICE and not first["is_retired"]
+    is_ready = first["state"] == Availability.NOW and first["price_minor"] is not None and bool(candidates)
     return Listing(
         name=first["name"],
         slug=first["slug"],
         title=first["title"],
-        is_for_sale=has_card and is_offered and first["state"] == Availability.NOW and bool(candidates),
-        price_minor=first["price_minor"],
+        is_for_sale=has_card and is_offered and is_ready,
+        price_minor=first["price_minor"] or 0,
         candidates=candidates,
     )
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:
-    needed = row["needed"] or {}
-    exposes = row["exposes"] or {}
+    needed = row["footprint"] or {}
     return Candidate(
         blueprint=row["name"],
         version=row["version"],
@@ -106,5 +85,5 @@ def _candidate(row: dict[str, Any]) -> Candidate:
             Edge(edge["blueprint"], edge["version"], edge["alias"], edge.get("sharing", "shared"))
             for edge in row["depends"] or ()
         ),
-        sharing=tuple(exposes.get("sharing", ("shared", "dedicated"))),
+        sharing=tuple(row["sharing"] or ("shared", "dedicated")),
     )

@@ -10,9 +10,10 @@ from typing import Any
 
 from marketplace.models import AddOn, Availability, Bundle, Category, Industry, Plan
 from marketplace.selectors import bundles as bundle_rules
-from marketplace.selectors.blueprint_index import Listing, current_price, index_of, load_listings
+from marketplace.selectors.blueprint_index import current_price, index_of
 from marketplace.selectors.capacity import Footprint, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Root, Unresolvable, resolve
+from marketplace.selectors.offer import load_offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +141,13 @@ def list_categories() -> list[Category]:
 
 
 class _Shelf:
-    """What anyone can buy today, and which Plan holds it: two queries."""
+    """What anyone can buy today, and which Plan holds it: one query."""
 
     def __init__(self, *, currency: str, at: datetime) -> None:
-        self._listings: dict[str, Listing] = load_listings(None, currency=currency, at=at)
-        self._plans = [
-            (plan.slug, plan.capacity)
-            for plan in list_plans(currency=currency, at=at)
-            if plan.state == Availability.NOW and plan.price_minor is not None
-        ]
-        self.for_sale = {
-            name for name, each in self._listings.items() if each.is_for_sale and each.price_minor is not None
-        }
+        offer = load_offer(None, currency=currency, at=at)
+        self.for_sale = offer.for_sale
+        self._index = index_of(offer.listings)
+        self._plans = [(plan.slug, plan.capacity()) for plan in offer.plans if plan.is_sold()]
 
     def smallest_plan(self, names: tuple[str, ...]) -> str:
         """Return the smallest Plan that holds these with their backing services, or an empty text."""
@@ -159,7 +155,7 @@ class _Shelf:
             return ""
         roots = [Root(name.removeprefix("bp-"), name) for name in names]
         try:
-            lock = resolve(index=index_of(self._listings), roots=roots)
+            lock = resolve(index=self._index, roots=roots)
         except Unresolvable:
             return ""
         return smallest_fitting(used_by(lock.footprints()), self._plans) or ""

@@ -1,6 +1,6 @@
 """Prices a selection: what a customer chose becomes frozen lines, or a refusal that names the line.
 
-The only place where list prices become lines. Four SQL statements whatever the size of the selection.
+The only place where list prices become lines. One SQL statement whatever the size of the selection.
 
 Source: catalog.md §1, §3, §4 and §9 of the design.
 """
@@ -9,19 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 
-from django.db.models import Subquery
 from django.utils.translation import gettext as _
 
 from catalyst.core.errors import DomainError
-from catalyst.core.models import Currency
 from catalyst.core.money import round_up
-from marketplace.models import AddOn, Availability, Bundle, Plan
+from marketplace.models import AddOn
 from marketplace.selectors import bundles as bundle_rules
-from marketplace.selectors.blueprint_index import Listing, current_price, index_of, load_listings
+from marketplace.selectors.blueprint_index import Listing, index_of
 from marketplace.selectors.capacity import Footprint, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Lock, Root, resolve
+from marketplace.selectors.offer import AddOnRow, BundleRow, Offer, PlanRow, load_offer
 from tenancy.models import Organization
 
 
@@ -87,18 +85,18 @@ def price_selection(
     :raises CapacityExceeded: the Plan is too small for the Applications with their backing services.
     :raises Unresolvable: a dependency cannot be met.
     """
-    offer = _Offer(organization, currency=currency, at=at)
-    chosen_plan = offer.plan(plan)
-    chosen, applied = offer.blueprints_and_bundle(blueprints, bundle)
+    offer = load_offer(organization, currency=currency, at=at)
+    chosen_plan = _chosen_plan(offer, plan)
+    chosen, applied = _chosen_blueprints(offer, blueprints, bundle)
     monthly = [
-        _line("plan", chosen_plan, chosen_plan.price_minor),
+        _line("plan", chosen_plan, chosen_plan.price_minor or 0),
         *[_blueprint_line(offer.listings[name]) for name in chosen],
-        *_addon_lines(addons, chosen_plan, offer.plans, currency=currency, at=at),
+        *_addon_lines(offer, addons, chosen_plan),
     ]
-    lines = (*monthly, *_discount(applied, chosen_plan))
+    lines = (*monthly, *_discount(offer, applied, chosen_plan))
     lock = resolve(index=index_of(offer.listings), roots=[Root(name.removeprefix("bp-"), name) for name in chosen])
     used = used_by(lock.footprints())
-    _check_capacity(used, chosen_plan, offer.plans)
+    _check_capacity(offer, used, chosen_plan)
     return PricedSelection(
         plan=plan,
         bundle=applied.slug if applied else "",
@@ -108,74 +106,47 @@ def price_selection(
         monthly_minor=sum(line.amount_minor() for line in monthly),
         lock=lock,
         used=used,
-        capacity=capacity_of(chosen_plan),
+        capacity=chosen_plan.capacity(),
     )
 
 
-def capacity_of(plan: Plan) -> Footprint:
-    """Return what a Plan gives one Environment."""
-    return Footprint(plan.memory_mib, plan.vcpu_milli, plan.disk_gib)
+def _chosen_plan(offer: Offer, slug: str) -> PlanRow:
+    for row in offer.plans:
+        if row.slug == slug and row.is_sold():
+            return row
+    raise _unavailable(slug, "/plan")
 
 
-class _Offer:
-    """What this reader can buy now: three statements, and the refusals of what cannot be bought."""
-
-    def __init__(self, organization: Organization | None, *, currency: str, at: datetime) -> None:
-        step = Subquery(Currency.objects.filter(code=currency).values("psp_step")[:1])
-        price = current_price("plan", reference="slug", currency=currency, at=at)
-        plans = Plan.objects.filter(retired_at=None).annotate(price_minor=price, price_step=step)
-        self.plans: list[Any] = list(plans.order_by("position"))
-        self.listings = load_listings(organization, currency=currency, at=at)
-        self._bundles = list(Bundle.objects.filter(retired_at=None))
-        self.for_sale = {
-            name for name, each in self.listings.items() if each.is_for_sale and each.price_minor is not None
-        }
-
-    def plan(self, slug: str) -> Any:
-        for row in self.plans:
-            if row.slug == slug and row.state == Availability.NOW and row.price_minor is not None:
-                return row
-        raise _unavailable(slug, "/plan")
-
-    def blueprints_and_bundle(self, names: Iterable[str], slug: str) -> tuple[list[str], Bundle | None]:
-        """Return what is installed, and the one Bundle whose discount applies: the named one, else the best."""
-        chosen = self._blueprints(names)
-        if not slug:
-            return chosen, bundle_rules.best_bundle(self._bundles, chosen=chosen, for_sale=self.for_sale)
-        for row in self._bundles:
-            if row.slug == slug and bundle_rules.is_for_sale(row, self.for_sale):
-                return list(dict.fromkeys([*chosen, *bundle_rules.members_today(row, self.for_sale)])), row
-        raise _unavailable(slug, "/bundle")
-
-    def _blueprints(self, names: Iterable[str]) -> list[str]:
-        """Return the names without duplicates, in the order of choice."""
-        chosen = list(names)
-        for position, name in enumerate(chosen):
-            if name not in self.for_sale:
-                listing = self.listings.get(name)
-                raise _unavailable(listing.title if listing else name, f"/blueprints/{position}")
-        return list(dict.fromkeys(chosen))
+def _chosen_blueprints(offer: Offer, names: Iterable[str], bundle: str) -> tuple[list[str], BundleRow | None]:
+    """Return what is installed, and the one Bundle whose discount applies: the named one, else the best."""
+    chosen: dict[str, None] = {}
+    for position, name in enumerate(names):
+        if name not in offer.for_sale:
+            listing = offer.listings.get(name)
+            raise _unavailable(listing.title if listing else name, f"/blueprints/{position}")
+        chosen[name] = None
+    if not bundle:
+        return list(chosen), bundle_rules.best_bundle(offer.bundles, chosen=chosen, for_sale=offer.for_sale)
+    for row in offer.bundles:
+        if row.slug == bundle and bundle_rules.is_for_sale(row, offer.for_sale):
+            return list(chosen | dict.fromkeys(bundle_rules.members_today(row, offer.for_sale))), row
+    raise _unavailable(bundle, "/bundle")
 
 
 def _blueprint_line(listing: Listing) -> PricedLine:
-    assert listing.price_minor is not None, "only what has a price is for sale"
     return PricedLine("blueprint", listing.name, listing.title, listing.title, 1, listing.price_minor)
 
 
-def _addon_lines(
-    addons: Iterable[str], plan: Plan, plans: Sequence[Plan], *, currency: str, at: datetime
-) -> list[PricedLine]:
+def _addon_lines(offer: Offer, addons: Iterable[str], plan: PlanRow) -> list[PricedLine]:
     """Price the chosen Add-ons, and add a line of 0 for each one that the Plan includes."""
     wanted = list(addons)
-    price = current_price("addon", reference="slug", currency=currency, at=at)
-    offered = AddOn.objects.filter(retired_at=None, state=Availability.NOW).annotate(price_minor=price)
-    rows: dict[str, Any] = {row.slug: row for row in offered.order_by("position")}
+    rows = {row.slug: row for row in offer.addons}
     for position, slug in enumerate(wanted):
         if slug not in rows:
             raise _unavailable(slug, f"/addons/{position}")
     lines = []
     for slug, row in rows.items():
-        if is_included(row, plan, plans):
+        if _is_included(row, plan, offer.plans):
             lines.append(_line("addon", row, 0))
         elif slug in wanted:
             if row.price_minor is None:
@@ -184,40 +155,38 @@ def _addon_lines(
     return lines
 
 
-def is_included(addon: AddOn, plan: Plan, plans: Iterable[Plan]) -> bool:
+def _is_included(addon: AddOnRow, plan: PlanRow, plans: Sequence[PlanRow]) -> bool:
     """Tell whether the Plan, or one before it in the list, includes this Add-on."""
     if addon.included_from == AddOn.EVERY_PLAN:
         return True
-    first = next((row.position for row in plans if row.slug == addon.included_from), None)
-    return first is not None and plan.position >= first
+    order = [row.slug for row in plans]
+    return addon.included_from in order and order.index(plan.slug) >= order.index(addon.included_from)
 
 
-def _line(kind: str, row: Any, unit_minor: int) -> PricedLine:
+def _line(kind: str, row: PlanRow | AddOnRow | BundleRow, unit_minor: int) -> PricedLine:
     return PricedLine(kind, row.slug, row.title_en, row.title_ar, 1, unit_minor)
 
 
-def _discount(bundle: Bundle | None, plan: Any) -> list[PricedLine]:
+def _discount(offer: Offer, bundle: BundleRow | None, plan: PlanRow) -> list[PricedLine]:
     """Take the percentage off the Plan line, rounded up to the billing step in the customer's favor."""
-    if bundle is None:
+    price = plan.price_minor or 0
+    if bundle is None or not price:
         return []
-    exact = -(-plan.price_minor * bundle.discount_percent // 100)
-    amount = min(round_up(exact, plan.price_step), plan.price_minor)
-    return [_line("discount", bundle, -amount)] if amount else []
+    exact = -(-price * bundle.discount_percent // 100)
+    return [_line("discount", bundle, -min(round_up(exact, offer.price_step), price))]
 
 
-def _check_capacity(used: Footprint, plan: Plan, plans: Iterable[Plan]) -> None:
-    capacity = capacity_of(plan)
-    if used.fits(capacity):
+def _check_capacity(offer: Offer, used: Footprint, plan: PlanRow) -> None:
+    if used.fits(plan.capacity()):
         return
-    sold = [(row.slug, capacity_of(row)) for row in plans if row.state == Availability.NOW]
-    smallest = smallest_fitting(used, sold)
+    smallest = smallest_fitting(used, [(row.slug, row.capacity()) for row in offer.plans if row.is_sold()])
     if smallest is None:
         message = _("This is too large for every Plan. Talk to us, or remove an app.")
     else:
-        titles = {row.slug: row.title_en for row in plans}
+        titles = {row.slug: row.title_en for row in offer.plans}
         words = {"plan": plan.title_en, "larger": titles[smallest]}
         message = _("Too large for Plan %(plan)s. Upgrade to %(larger)s or remove an app.") % words
-    extra = {"smallest_plan": smallest, "used": used.as_json(), "capacity": capacity.as_json()}
+    extra = {"smallest_plan": smallest, "used": used.as_json(), "capacity": plan.capacity().as_json()}
     raise CapacityExceeded(message, pointer="/plan", extra=extra)
 
 

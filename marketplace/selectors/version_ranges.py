@@ -24,6 +24,7 @@ class RangeRefused(DomainError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+@lru_cache(maxsize=65536)
 def parse_version(text: str) -> Version:
     """Read one exact version.
 

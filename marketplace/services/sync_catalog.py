@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from marketplace.models import AddOn, Blueprint, BlueprintVersion, Bundle, Category, Industry, Plan, Price
@@ -45,6 +45,9 @@ def sync_catalog(*, blueprints_root: Path, now: datetime) -> SyncReport:
 @transaction.atomic(durable=True)
 def _record(*, shelves: dict[str, list[SeedRow]], blueprints: list[SeedRow], now: datetime) -> SyncReport:
     """Write in the order of dependence: categories, services, Blueprints, Plans, Add-ons, Bundles, business types."""
+    with connection.cursor() as cursor:
+        # Two processes may start at once: the second one waits and finds everything done.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('catalyst.sync_catalog'))")
     report = SyncReport()
     _settle(Category, shelves["categories"], report)
     _settle_blueprints(blueprints, report)

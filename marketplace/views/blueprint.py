@@ -25,7 +25,7 @@ def blueprint_page(request: HttpRequest, slug: str) -> HttpResponse:
         "card": blueprint.card,
         "description": _description(blueprint, language),
         "services": [get_card(each["blueprint"], currency=currency, at=now) for each in blueprint.depends],
-        "settings": _settings(blueprint.config_schema),
+        "settings": _settings(blueprint.config_schema, language),
         "plan": next((plan for plan in list_plans(currency=currency, at=now) if plan.slug == minimum), None),
         "related": [
             each
@@ -43,15 +43,23 @@ def _description(blueprint: BlueprintDetail, language: str) -> dict[str, str]:
     return {"text": blueprint.description_en, "language": "en"}
 
 
-def _settings(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    required = schema.get("required", [])
+def _settings(schema: dict[str, Any], language: str) -> list[dict[str, Any]]:
     return [
         {
-            "key": key,
-            "title": node.get("title", key),
-            "description": node.get("description", ""),
+            **_words(key, node, language),
             "default": node.get("default"),
-            "is_required": key in required,
+            "is_required": key in schema.get("required", []),
         }
         for key, node in schema.get("properties", {}).items()
     ]
+
+
+def _words(key: str, node: dict[str, Any], language: str) -> dict[str, str]:
+    """Return title and description of a property in the page's language, else the English ones."""
+    own = node.get("x-catalyst-i18n", {}).get(language)
+    words = own or node
+    return {
+        "title": words.get("title", key),
+        "description": words.get("description", ""),
+        "language": language if own else "en",
+    }

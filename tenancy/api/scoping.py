@@ -17,7 +17,7 @@ def get_organization(request: Request, slug: str, permission: str, *, env_type: 
     One SQL statement: the Organization comes with the caller's live roles, so nothing is read twice on a hot path.
 
     :raises NotAuthenticated: nobody is signed in (401).
-    :raises NotFound: it does not exist, the caller does not belong to it, or the token belongs elsewhere (404, all equal).
+    :raises NotFound: it does not exist, the caller does not belong to it, or the token belongs elsewhere (404, equal).
     :raises PermissionRefused: the roles, or the token's scopes, do not include the permission (403).
     """
     if not request.user.is_authenticated:

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from catalyst.core import names
 from catalyst.core.http.serializers import StrictSerializer
-from tenancy.models import Environment, Membership, Organization
+from tenancy.models import Environment, Organization
 
 
 class CreateOrganizationInput(StrictSerializer):
@@ -34,7 +34,7 @@ class EnvironmentOutput(serializers.ModelSerializer[Environment]):
         read_only_fields = fields
 
 
-class MemberOutput(serializers.Serializer[Membership]):
+class MemberOutput(serializers.Serializer[Any]):
     email = serializers.EmailField(source="user.email", read_only=True)
     name = serializers.CharField(source="user.display_name", read_only=True)
     role = serializers.CharField(read_only=True)

@@ -8,7 +8,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalyst.core.http.pagination import NewestFirst
+from catalyst.core.http.pagination import NewestFirst, page_of
 from catalyst.core.http.views import ApiView
 from tenancy.api.authentication import token_of
 from tenancy.api.permissions import SIGNED_IN
@@ -29,7 +29,7 @@ from tenancy.services.organizations import create_organization
 class OrganizationListView(ApiView):
     required_permissions = {"GET": SIGNED_IN, "POST": SIGNED_IN}
 
-    @extend_schema(responses=OrganizationOutput(many=True))
+    @extend_schema(responses=page_of(OrganizationOutput))
     def get(self, request: Request) -> Response:
         """List the Organizations that the caller belongs to."""
         organizations = organizations_of(request.user)
@@ -62,7 +62,7 @@ class OrganizationView(ApiView):
 class EnvironmentListView(ApiView):
     required_permissions = {"GET": "environment.view", "POST": "environment.create"}
 
-    @extend_schema(responses=EnvironmentOutput(many=True))
+    @extend_schema(responses=page_of(EnvironmentOutput))
     def get(self, request: Request, slug: str) -> Response:
         """List the Environments within the caller's scope."""
         organization = get_organization(request, slug, "environment.view")
@@ -91,7 +91,7 @@ class EnvironmentListView(ApiView):
 class MemberListView(ApiView):
     required_permissions = {"GET": "member.view"}
 
-    @extend_schema(responses=MemberOutput(many=True))
+    @extend_schema(responses=page_of(MemberOutput))
     def get(self, request: Request, slug: str) -> Response:
         """List who belongs to the Organization, one row per role."""
         organization = get_organization(request, slug, "member.view")

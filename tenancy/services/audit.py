@@ -3,13 +3,14 @@
 Source: docs/security.md, "Audit".
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from tenancy.models import Organization, User
 
@@ -69,8 +70,8 @@ def append_audit(
     request = request_id or str(structlog.contextvars.get_contextvars().get("request_id", ""))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT append_audit(%s, %s, %s, %s, %s, %s)",
-            [stream, actor_name(actor), action, target, Jsonb(dict(detail)), request],
+            "SELECT append_audit(%s, %s, %s, %s, %s::jsonb, %s)",
+            [stream, actor_name(actor), action, target, json.dumps(dict(detail), cls=DjangoJSONEncoder), request],
         )
         return int(cursor.fetchone()[0])
 

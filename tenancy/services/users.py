@@ -9,7 +9,7 @@ from tenancy.services.audit import SOVEREIGN_STREAM, append_audit
 
 @transaction.atomic(durable=True)
 def ensure_user(*, email: str, actor: User | str, display_name: str = "") -> User:
-    """Return the person with this address, made when missing; without a password, so that only an e-mailed code opens."""
+    """Return the person with this address, made when missing, without a password: an e-mailed code opens."""
     address = normalize_email(email)
     user = User.objects.filter(email=address).first()
     if user is not None:

@@ -17,6 +17,8 @@ from tenancy.models import Membership, Organization, User
 from tenancy.selectors.permissions import ORGANIZATION_PERMISSIONS, SOVEREIGN_PERMISSIONS
 from tests.factories import MembershipFactory
 
+pytestmark = pytest.mark.usefixtures("sovereign")
+
 PUBLIC_ROUTES = re.compile(
     r"api/v1/(schema|blueprints|blueprints/<str:name>|plans|addons|bundles|industries|vouchers/redeem-preview)/"
     r"|api/docs/"
@@ -61,14 +63,12 @@ def test_a_method_without_one_stops_the_start() -> None:
     ]
 
 
-@pytest.mark.django_db
 @override_settings(ROOT_URLCONF=__name__)
 @pytest.mark.parametrize("route", ["/undeclared/", "/misspelled/"])
 def test_a_method_without_one_is_denied(route: str, org_admin: User, api_as: Callable[..., APIClient]) -> None:
     assert api_as(org_admin).get(route).status_code == 403
 
 
-@pytest.mark.django_db
 def test_nobody_reaches_a_method_that_is_not_public(api: APIClient) -> None:
     reached = []
     for route, _view, method, permission in api_methods():
@@ -80,7 +80,6 @@ def test_nobody_reaches_a_method_that_is_not_public(api: APIClient) -> None:
     assert reached == []
 
 
-@pytest.mark.django_db
 def test_a_foreign_organization_is_a_missing_one_on_every_route(
     organization: Organization, stranger: User, api_as: Callable[..., APIClient]
 ) -> None:
@@ -95,7 +94,6 @@ def test_a_foreign_organization_is_a_missing_one_on_every_route(
     assert different == []
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("role", Membership.Role.values)
 def test_a_role_reaches_exactly_what_the_table_gives_it(
     role: str, organization: Organization, api_as: Callable[..., APIClient]
@@ -110,7 +108,6 @@ def test_a_role_reaches_exactly_what_the_table_gives_it(
     assert wrong == []
 
 
-@pytest.mark.django_db
 def test_a_customer_reaches_nothing_of_the_staff(org_admin: User, api_as: Callable[..., APIClient]) -> None:
     client = api_as(org_admin)
     reached = [

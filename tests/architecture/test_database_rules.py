@@ -9,37 +9,126 @@ from django.db import connection
 pytestmark = pytest.mark.django_db
 
 # One order of a Voucher per checkout is Django's own name for ``unique=True``: billing_redemption_checkout_id_key.
-CONSTRAINTS = """
-    account_currency account_no_overdraft billing_redemption_checkout_id_key checkout_after_handover
-    checkout_before_handover checkout_cart_key checkout_charge_billable checkout_handover_whole
-    checkout_lease_whole checkout_org_key checkout_row_is_an_event checkout_sold checkout_split_key
-    checkoutevent_follows checkoutevent_legal checkoutevent_seq checkoutevent_starts checkoutevent_step_key
-    creditnote_credit_key creditnote_not_empty creditnote_number creditnote_org_key entry_balance_key
-    entry_chain entry_follows entry_grant_key entry_grant_of_redeemed entry_no_fork entry_no_overdraft
-    entry_once entry_refund_is_note_credit entry_reversal entry_reversal_key entry_reversed_once entry_reverses
-    entry_reversible entry_seq entry_sign entry_source entry_spend_is_invoice_credit entry_spend_is_order_credit
-    hold_owner hold_resolved idempotencykey_once invoice_credit_key invoice_no_double_billing invoice_number
-    invoice_numbered invoice_org_key invoice_refund_within_card invoice_refund_within_credit order_credit_key
-    order_org_key order_split orderline_sign pspcall_resolved redemption_cart redemption_cart_whole
-    redemption_direct redemption_grant_known redemption_granted_key redemption_grants_what_voucher_says
-    redemption_has_its_grant redemption_limit redemption_org_key redemption_resolved redemption_slot_range
-    stripeevent_done subscription_collection subscription_org_key voucher_cap voucher_code_once
-    voucher_grant_key voucher_limit_key voucher_window
-""".split()
+CONSTRAINTS = [
+    "account_currency",
+    "account_no_overdraft",
+    "billing_redemption_checkout_id_key",
+    "checkout_after_handover",
+    "checkout_before_handover",
+    "checkout_cart_key",
+    "checkout_charge_billable",
+    "checkout_handover_whole",
+    "checkout_lease_whole",
+    "checkout_org_key",
+    "checkout_row_is_an_event",
+    "checkout_sold",
+    "checkout_split_key",
+    "checkoutevent_follows",
+    "checkoutevent_legal",
+    "checkoutevent_seq",
+    "checkoutevent_starts",
+    "checkoutevent_step_key",
+    "creditnote_credit_key",
+    "creditnote_not_empty",
+    "creditnote_number",
+    "creditnote_org_key",
+    "entry_balance_key",
+    "entry_chain",
+    "entry_follows",
+    "entry_grant_key",
+    "entry_grant_of_redeemed",
+    "entry_no_fork",
+    "entry_no_overdraft",
+    "entry_once",
+    "entry_refund_is_note_credit",
+    "entry_reversal",
+    "entry_reversal_key",
+    "entry_reversed_once",
+    "entry_reverses",
+    "entry_reversible",
+    "entry_seq",
+    "entry_sign",
+    "entry_source",
+    "entry_spend_is_invoice_credit",
+    "entry_spend_is_order_credit",
+    "hold_owner",
+    "hold_resolved",
+    "idempotencykey_once",
+    "invoice_credit_key",
+    "invoice_no_double_billing",
+    "invoice_number",
+    "invoice_numbered",
+    "invoice_org_key",
+    "invoice_refund_within_card",
+    "invoice_refund_within_credit",
+    "order_credit_key",
+    "order_org_key",
+    "order_split",
+    "orderline_sign",
+    "pspcall_resolved",
+    "redemption_cart",
+    "redemption_cart_whole",
+    "redemption_direct",
+    "redemption_grant_known",
+    "redemption_granted_key",
+    "redemption_grants_what_voucher_says",
+    "redemption_has_its_grant",
+    "redemption_limit",
+    "redemption_org_key",
+    "redemption_resolved",
+    "redemption_slot_range",
+    "stripeevent_done",
+    "subscription_collection",
+    "subscription_org_key",
+    "voucher_cap",
+    "voucher_code_once",
+    "voucher_grant_key",
+    "voucher_limit_key",
+    "voucher_window",
+]
 
-INDEXES = """
-    checkout_due checkout_one_open_per_environment checkout_one_sale_per_cart entry_one_grant
-    entry_one_invoice_spend entry_one_order_spend entry_one_refund hold_active hold_one_per_checkout
-    hold_one_per_invoice invoice_one_per_order pspcall_due redemption_once_per_cart redemption_slot
-    stripeevent_due subscription_one_live
-""".split()
+INDEXES = [
+    "checkout_due",
+    "checkout_one_open_per_environment",
+    "checkout_one_sale_per_cart",
+    "entry_one_grant",
+    "entry_one_invoice_spend",
+    "entry_one_order_spend",
+    "entry_one_refund",
+    "hold_active",
+    "hold_one_per_checkout",
+    "hold_one_per_invoice",
+    "invoice_one_per_order",
+    "pspcall_due",
+    "redemption_once_per_cart",
+    "redemption_slot",
+    "stripeevent_due",
+    "subscription_one_live",
+]
 
-TRIGGERS = """
-    account_check account_guard checkout_check checkout_guard checkoutevent_check checkoutevent_no_truncate
-    checkoutevent_readonly creditnote_guard entry_check entry_no_truncate entry_readonly hold_check
-    hold_checkout_check hold_guard invoice_guard order_check order_guard pspcall_guard redemption_check
-    redemption_guard voucher_guard
-""".split()
+TRIGGERS = [
+    "account_check",
+    "account_guard",
+    "checkout_check",
+    "checkout_guard",
+    "checkoutevent_check",
+    "checkoutevent_no_truncate",
+    "checkoutevent_readonly",
+    "creditnote_guard",
+    "entry_check",
+    "entry_no_truncate",
+    "entry_readonly",
+    "hold_check",
+    "hold_checkout_check",
+    "hold_guard",
+    "invoice_guard",
+    "order_check",
+    "order_guard",
+    "pspcall_guard",
+    "redemption_check",
+    "redemption_guard",
+    "voucher_guard",
+]
 
 
 def _names(query: str) -> set[str]:

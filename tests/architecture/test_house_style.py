@@ -55,7 +55,9 @@ def _calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
 
 @pytest.mark.parametrize("app", APPS)
 def test_an_app_has_the_modules_of_the_house(app: str) -> None:
-    found = {entry.stem for entry in (ROOT / app).iterdir() if entry.suffix == ".py" or (entry / "__init__.py").exists()}
+    found = {
+        entry.stem for entry in (ROOT / app).iterdir() if entry.suffix == ".py" or (entry / "__init__.py").exists()
+    }
 
     assert found - APP_MODULES == set()
 

@@ -1,5 +1,7 @@
 """The same command twice has one effect."""
 
+from typing import Any
+
 import pytest
 
 from catalyst.core import idempotency
@@ -10,7 +12,7 @@ KEY = "k" * 8
 
 
 @pytest.mark.parametrize("key", [None, "", "short77", "k" * 129, "kkkkkkk\n", "kkkkkkké"])
-def test_refuses_an_unusable_key(key):
+def test_refuses_an_unusable_key(key: Any) -> None:
     with pytest.raises(idempotency.IdempotencyKeyRequired) as refusal:
         idempotency.check_key(key)
 
@@ -18,11 +20,11 @@ def test_refuses_an_unusable_key(key):
 
 
 @pytest.mark.parametrize("key", ["k" * 8, "k" * 128])
-def test_takes_the_shortest_and_the_longest(key):
+def test_takes_the_shortest_and_the_longest(key: Any) -> None:
     assert idempotency.check_key(key) == key
 
 
-def test_the_fingerprint_ignores_the_order_of_members():
+def test_the_fingerprint_ignores_the_order_of_members() -> None:
     first = idempotency.fingerprint(method="POST", path="/x/", body={"a": 1, "b": "é"})
 
     assert first == idempotency.fingerprint(method="POST", path="/x/", body={"b": "é", "a": 1})
@@ -36,12 +38,12 @@ def test_the_fingerprint_ignores_the_order_of_members():
         {"method": "POST", "path": "/x/", "body": {"a": "1"}},
     ],
 )
-def test_the_fingerprint_tells_requests_apart(other):
+def test_the_fingerprint_tells_requests_apart(other: Any) -> None:
     assert idempotency.fingerprint(**other) != PRINT
 
 
 @pytest.mark.django_db
-def test_a_key_is_claimed_once():
+def test_a_key_is_claimed_once() -> None:
     assert idempotency.claim(scope="1:1", key=KEY, fingerprint=PRINT, subject="checkout:1")
 
     assert not idempotency.claim(scope="1:1", key=KEY, fingerprint=PRINT, subject="checkout:2")
@@ -49,7 +51,7 @@ def test_a_key_is_claimed_once():
 
 
 @pytest.mark.django_db
-def test_another_scope_has_its_own_keys():
+def test_another_scope_has_its_own_keys() -> None:
     assert idempotency.claim(scope="1:1", key=KEY, fingerprint=PRINT, subject="checkout:1")
     assert idempotency.claim(scope="2:1", key=KEY, fingerprint=PRINT, subject="checkout:2")
 
@@ -60,7 +62,7 @@ def test_another_scope_has_its_own_keys():
 
 
 @pytest.mark.django_db
-def test_a_key_of_nothing_is_bound_again():
+def test_a_key_of_nothing_is_bound_again() -> None:
     idempotency.claim(scope="1:1", key=KEY, fingerprint=PRINT, subject="checkout:1")
 
     assert idempotency.claim(scope="1:1", key=KEY, fingerprint=PRINT, subject="checkout:2", replaces="checkout:1")
@@ -68,7 +70,7 @@ def test_a_key_of_nothing_is_bound_again():
 
 
 @pytest.mark.django_db
-def test_refuses_the_key_of_another_request():
+def test_refuses_the_key_of_another_request() -> None:
     idempotency.claim(scope="1:1", key=KEY, fingerprint=PRINT, subject="checkout:1")
 
     with pytest.raises(idempotency.IdempotencyKeyReused) as refusal:

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import uvicorn
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from catalyst.asgi import application
 from catalyst.core import outbox
-from catalyst.core.http import stream_log, stream_slots, streams, wakeups
+from catalyst.core.http import heartbeat, stream_log, stream_slots, streams, wakeups
 from catalyst.core.models import Outbox
 from tenancy.models import Membership
 from tenancy.services.tokens import issue_token
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(scope="module")
-def port():
+def port() -> Any:
     server = uvicorn.Server(uvicorn.Config(application, port=0, lifespan="off", log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -38,11 +39,11 @@ def port():
 
 
 @pytest.fixture
-def listen(port):
+def listen(port: Any) -> Any:
     """Open a stream; return the answer, whose lines are read one by one."""
     connections = []
 
-    def _listen(path="/events/organizations/acme/", **headers):
+    def _listen(path: Any = "/events/organizations/acme/", **headers: Any) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connections.append(connection)
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -54,11 +55,11 @@ def listen(port):
     time.sleep(0.2)  # the server sees that we are gone, and gives the slot back
 
 
-def _bearer(user, **limits):
+def _bearer(user: Any, **limits: Any) -> Any:
     return f"Bearer {issue_token(user=user, actor='test', now=timezone.now(), **limits)[1]}"
 
 
-def _publish(organization, number, **payload):
+def _publish(organization: Any, number: Any, **payload: Any) -> None:
     with transaction.atomic():
         stream = f"organization:{organization.pk}"
         outbox.publish(topic="application.ready", key=f"{stream}:{number}", stream=stream, payload=payload)
@@ -66,7 +67,7 @@ def _publish(organization, number, **payload):
     wakeups.ring(number)
 
 
-def _frame(response):
+def _frame(response: Any) -> Any:
     """Read one frame: its fields by name."""
     fields = {}
     while line := response.readline().decode().rstrip("\n"):
@@ -75,7 +76,7 @@ def _frame(response):
     return fields
 
 
-def test_begins_with_its_place_and_tails(listen, organization, org_admin):
+def test_begins_with_its_place_and_tails(listen: Any, organization: Any, org_admin: Any) -> None:
     _publish(organization, 1, status="old")
     response = listen(Authorization=_bearer(org_admin))
 
@@ -95,7 +96,7 @@ def test_begins_with_its_place_and_tails(listen, organization, org_admin):
     }
 
 
-def test_hears_within_a_second_of_the_event(listen, organization, org_admin):
+def test_hears_within_a_second_of_the_event(listen: Any, organization: Any, org_admin: Any) -> None:
     response = listen(Authorization=_bearer(org_admin))
     _frame(response)
     time.sleep(0.3)
@@ -108,7 +109,7 @@ def test_hears_within_a_second_of_the_event(listen, organization, org_admin):
 
 
 @pytest.mark.parametrize("how", ["header", "argument"])
-def test_goes_on_after_the_last_event_that_was_seen(how, listen, organization, org_admin):
+def test_goes_on_after_the_last_event_that_was_seen(how: Any, listen: Any, organization: Any, org_admin: Any) -> None:
     for number in (1, 2, 3):
         _publish(organization, number, status=f"s{number}")
     bearer = _bearer(org_admin)
@@ -123,7 +124,7 @@ def test_goes_on_after_the_last_event_that_was_seen(how, listen, organization, o
     assert json.loads(frames[1]["data"])["status"] == "s2"
 
 
-def test_a_reader_older_than_a_day_starts_afresh(listen, organization, org_admin):
+def test_a_reader_older_than_a_day_starts_afresh(listen: Any, organization: Any, org_admin: Any) -> None:
     for number in (1, 2):
         _publish(organization, number, status="ready")
     with owner_connection() as owner:
@@ -135,7 +136,7 @@ def test_a_reader_older_than_a_day_starts_afresh(listen, organization, org_admin
     assert _frame(response) == {"retry": "2000", "id": "2", "event": "reset", "data": "{}"}
 
 
-def test_shows_nothing_of_another_organization(listen, organization, org_admin, stranger):
+def test_shows_nothing_of_another_organization(listen: Any, organization: Any, org_admin: Any, stranger: Any) -> None:
     other = stranger.memberships.get().organization
     response = listen(Authorization=_bearer(org_admin), Last_Event_ID="0")
     _frame(response)
@@ -146,8 +147,8 @@ def test_shows_nothing_of_another_organization(listen, organization, org_admin, 
     assert json.loads(_frame(response)["data"])["status"] == "ours"
 
 
-def test_shows_nothing_of_environments_outside_the_scope(listen, organization):
-    user = MembershipFactory(organization=organization, role="org-developer", env_types=["dev"]).user
+def test_shows_nothing_of_environments_outside_the_scope(listen: Any, organization: Any) -> None:
+    user = MembershipFactory.create(organization=organization, role="org-developer", env_types=["dev"]).user
     for number, env_type in enumerate(("prod", "dev"), start=1):
         _publish(organization, number, environment=f"acme-{env_type}", status="ready")
 
@@ -158,7 +159,7 @@ def test_shows_nothing_of_environments_outside_the_scope(listen, organization):
     assert (frame["id"], json.loads(frame["data"])["environment"]) == ("2", "acme-dev")
 
 
-def test_a_stranger_gets_the_answer_of_a_missing_one(listen, organization, stranger):
+def test_a_stranger_gets_the_answer_of_a_missing_one(listen: Any, organization: Any, stranger: Any) -> None:
     bearer = _bearer(stranger)
 
     foreign, missing = listen(Authorization=bearer), listen("/events/organizations/nowhere/", Authorization=bearer)
@@ -168,7 +169,7 @@ def test_a_stranger_gets_the_answer_of_a_missing_one(listen, organization, stran
     assert foreign.headers["Content-Type"] == "application/problem+json"
 
 
-def test_nobody_is_refused(listen, organization):
+def test_nobody_is_refused(listen: Any, organization: Any) -> None:
     response = listen()
 
     assert (response.status, json.loads(response.read())["code"]) == (401, "not_authenticated")
@@ -176,7 +177,7 @@ def test_nobody_is_refused(listen, organization):
     assert listen(Cookie="sessionid=wrong").status == 401
 
 
-def test_a_session_opens_it(listen, organization, org_admin):
+def test_a_session_opens_it(listen: Any, organization: Any, org_admin: Any) -> None:
     client = Client()
     client.force_login(org_admin)
     cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
@@ -186,17 +187,21 @@ def test_a_session_opens_it(listen, organization, org_admin):
     assert response.status == 200
 
 
-def test_a_person_has_four_at_most(listen, organization, org_admin):
+def test_a_person_has_four_at_most(listen: Any, organization: Any, org_admin: Any) -> None:
     bearer = _bearer(org_admin)
     opened = [listen(Authorization=bearer).status for _ in range(stream_slots.LIMIT)]
 
     fifth = listen(Authorization=bearer)
 
     assert opened == [200] * 4
-    assert (fifth.status, json.loads(fifth.read())["code"], fifth.headers["Retry-After"]) == (429, "too_many_streams", "10")
+    assert (fifth.status, json.loads(fifth.read())["code"], fifth.headers["Retry-After"]) == (
+        429,
+        "too_many_streams",
+        "10",
+    )
 
 
-def test_ends_when_the_membership_ends(listen, organization, org_admin, monkeypatch):
+def test_ends_when_the_membership_ends(listen: Any, organization: Any, org_admin: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(streams, "_RECHECK_SECONDS", 0.3)
     monkeypatch.setattr(streams, "_HEARTBEAT_SECONDS", 0.1)
     response = listen(Authorization=_bearer(org_admin))
@@ -210,8 +215,8 @@ def test_ends_when_the_membership_ends(listen, organization, org_admin, monkeypa
     assert time.monotonic() - started < 3
 
 
-def test_a_registered_view_renders_the_event(listen, organization, org_admin, monkeypatch):
-    def render(access, argument, message):
+def test_a_registered_view_renders_the_event(listen: Any, organization: Any, org_admin: Any, monkeypatch: Any) -> Any:
+    def render(access: Any, argument: Any, message: Any) -> Any:
         if message.payload["order"] != argument:
             return None
         return stream_log.ViewFrame(html="<b>\npaid</b>", is_done=True)
@@ -224,22 +229,27 @@ def test_a_registered_view_renders_the_event(listen, organization, org_admin, mo
     response = listen("/events/organizations/acme/?view=order:OMN-2&after=0", Authorization=_bearer(org_admin))
     _frame(response)
 
-    assert [response.readline() for _ in range(4)] == [b"id: 2\n", b"event: done\n", b"data: <b>\n", b"data: paid</b>\n"]
+    assert [response.readline() for _ in range(4)] == [
+        b"id: 2\n",
+        b"event: done\n",
+        b"data: <b>\n",
+        b"data: paid</b>\n",
+    ]
 
 
-def test_works_while_redis_is_down(listen, organization, org_admin, settings):
+def test_works_while_redis_is_down(listen: Any, organization: Any, org_admin: Any, settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    wakeups.heartbeat.client.cache_clear()
+    heartbeat.client.cache_clear()
     response = listen(Authorization=_bearer(org_admin))
     _frame(response)
 
     _publish(organization, 1, status="ready")
 
     assert _frame(response)["id"] == "1"
-    wakeups.heartbeat.client.cache_clear()
+    heartbeat.client.cache_clear()
 
 
-def test_the_same_server_answers_pages(port):
+def test_the_same_server_answers_pages(port: Any) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     connection.request("GET", "/healthz")
 

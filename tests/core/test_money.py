@@ -1,6 +1,7 @@
 """Money: whole minor units, one parser, one formatter."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from catalyst.core.money import InvalidAmount, Money, included_vat, parse_amount
         (500, "JPY", "en", "JPY\u00a0500"),
     ],
 )
-def test_is_written_with_its_currencys_decimals(amount, currency, language, text):
+def test_is_written_with_its_currencys_decimals(amount: Any, currency: Any, language: Any, text: Any) -> None:
     assert Money(amount, currency).format(language) == text
 
 
@@ -39,7 +40,7 @@ def test_is_written_with_its_currencys_decimals(amount, currency, language, text
         ("999999999999", "OMR", 999999999999000),
     ],
 )
-def test_is_read_from_what_people_type(text, currency, amount):
+def test_is_read_from_what_people_type(text: Any, currency: Any, amount: Any) -> None:
     assert parse_amount(text, currency) == Money(amount, currency)
 
 
@@ -62,33 +63,33 @@ def test_is_read_from_what_people_type(text, currency, amount):
         ("²", "OMR"),
     ],
 )
-def test_refuses_what_is_ambiguous(text, currency):
+def test_refuses_what_is_ambiguous(text: Any, currency: Any) -> None:
     with pytest.raises(InvalidAmount):
         parse_amount(text, currency)
 
 
 @pytest.mark.parametrize("amount", [1.5, True, "1", Decimal(1)])
-def test_counts_whole_units_only(amount):
+def test_counts_whole_units_only(amount: Any) -> None:
     with pytest.raises(TypeError):
         Money(amount, "OMR")
 
 
-def test_does_not_mix_currencies():
+def test_does_not_mix_currencies() -> None:
     with pytest.raises(InvalidAmount):
         Money(1, "OMR") + Money(1, "USD")
 
 
-def test_adds_and_compares():
+def test_adds_and_compares() -> None:
     assert Money(5, "OMR") + Money(7, "OMR") - Money(2, "OMR") == Money(10, "OMR")
     assert Money(5, "OMR") < Money(7, "OMR")
     assert Money(12500, "OMR").as_json() == {"amount": 12500, "currency": "OMR"}
 
 
 @pytest.mark.parametrize(("amount", "step", "expected"), [(1, 10, 10), (10, 10, 10), (0, 10, 0), (11, 10, 20)])
-def test_rounds_up_to_the_processors_step(amount, step, expected):
+def test_rounds_up_to_the_processors_step(amount: Any, step: Any, expected: Any) -> None:
     assert round_up(amount, step) == expected
 
 
 @pytest.mark.parametrize(("gross", "vat"), [(10500, 500), (12500, 595), (0, 0), (21, 1)])
-def test_included_vat(gross, vat):
+def test_included_vat(gross: Any, vat: Any) -> None:
     assert included_vat(gross, Decimal(5)) == vat

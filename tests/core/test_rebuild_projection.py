@@ -1,21 +1,23 @@
 """A projection is the fold of the log: rebuilt from zero it has the rows it had."""
 
+from typing import Any
+
 import pytest
 from django.core.management import CommandError, call_command
 
 from catalyst.core import outbox, projections
-from catalyst.core.models import ProjectorCursor
+from catalyst.core.models import Outbox, ProjectorCursor
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def totals(monkeypatch):
+def totals(monkeypatch: Any) -> Any:
     """A projector whose table is a dictionary, so that only the runner is under test."""
     monkeypatch.setattr(projections, "_projectors", {})
     table: dict[str, int] = {}
 
-    def apply(message):
+    def apply(message: Any) -> None:
         table[message.stream] = table.get(message.stream, 0) + message.payload["amount"] * message.sequence
 
     projections.register_projector(
@@ -24,15 +26,15 @@ def totals(monkeypatch):
     return table
 
 
-def _publish(*amounts):
+def _publish(*amounts: Any) -> None:
     for amount in amounts:
         topic = "amount.added" if amount else "amount.ignored"
-        key = f"{topic}:{outbox.Outbox.objects.count()}"
+        key = f"{topic}:{Outbox.objects.count()}"
         outbox.publish(topic=topic, key=key, stream=f"organization:{amount % 2}", payload={"amount": amount})
     outbox.relay_once()
 
 
-def test_folds_each_event_once(totals):
+def test_folds_each_event_once(totals: Any) -> None:
     _publish(5, 0, 7)
 
     projections.run_projectors()
@@ -42,7 +44,7 @@ def test_folds_each_event_once(totals):
     assert ProjectorCursor.objects.get().sequence == 3
 
 
-def test_rebuilt_is_equal(totals):
+def test_rebuilt_is_equal(totals: Any) -> None:
     _publish(5, 0, 7)
     projections.run_projectors()
     _publish(2, 9)
@@ -56,7 +58,7 @@ def test_rebuilt_is_equal(totals):
     assert projections.run_projectors() == 0
 
 
-def test_mends_a_damaged_table(totals):
+def test_mends_a_damaged_table(totals: Any) -> None:
     _publish(5)
     projections.run_projectors()
     totals["organization:1"] = 999
@@ -66,6 +68,6 @@ def test_mends_a_damaged_table(totals):
     assert totals == {"organization:1": 5}
 
 
-def test_refuses_an_unknown_name(totals):
+def test_refuses_an_unknown_name(totals: Any) -> None:
     with pytest.raises(CommandError, match="There is no projection sums"):
         call_command("rebuild_projection", "sums")

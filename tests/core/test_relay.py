@@ -1,6 +1,7 @@
 """The relay gives every committed event one place in the log, without a gap, whoever writes at the same time."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -16,7 +17,7 @@ WRITERS, EVENTS = 4, 25
 
 
 @pytest.fixture
-def consumer():
+def consumer() -> Any:
     """Subscribe a consumer of ``test.happened`` for one test."""
     seen = []
     outbox.subscribe("test.happened", name="test.consumer")(lambda message: seen.append(message.key))
@@ -24,15 +25,15 @@ def consumer():
     del outbox._consumers["test.happened"]
 
 
-def _publish(key, topic="test.happened"):
+def _publish(key: Any, topic: Any = "test.happened") -> None:
     with transaction.atomic(durable=True):
         outbox.publish(topic=topic, key=key, stream="organization:1", payload={"key": key})
 
 
-def _in_threads(count, work):
+def _in_threads(count: Any, work: Any) -> Any:
     failures = []
 
-    def run(number):
+    def run(number: Any) -> None:
         try:
             work(number)
         except Exception as error:
@@ -46,18 +47,18 @@ def _in_threads(count, work):
     return threads, failures
 
 
-def _sequences():
+def _sequences() -> Any:
     return list(Outbox.objects.order_by("sequence").values_list("sequence", flat=True))
 
 
-def test_has_no_gap_under_four_writers_and_two_relays(consumer):
+def test_has_no_gap_under_four_writers_and_two_relays(consumer: Any) -> None:
     writers_done = threading.Event()
 
-    def relay(_number):
+    def relay(_number: Any) -> None:
         while not writers_done.is_set() or Outbox.objects.filter(sent_at=None).exists():
             outbox.relay_once()
 
-    def write(number):
+    def write(number: Any) -> None:
         for position in range(EVENTS):
             _publish(f"{number}:{position}")
 
@@ -74,11 +75,11 @@ def test_has_no_gap_under_four_writers_and_two_relays(consumer):
     assert Delivery.objects.count() == WRITERS * EVENTS
 
 
-def _relay_while_another_stands_in_its_transaction(monkeypatch, *, second_lock):
+def _relay_while_another_stands_in_its_transaction(monkeypatch: Any, *, second_lock: Any) -> Any:
     """Hold one relay before its commit, let a second one run with ``second_lock``; return what that one met."""
     inside, leave = threading.Event(), threading.Event()
 
-    def hold():
+    def hold() -> None:
         inside.set()
         leave.wait(10)
 
@@ -96,7 +97,7 @@ def _relay_while_another_stands_in_its_transaction(monkeypatch, *, second_lock):
     return failures
 
 
-def test_a_second_relay_waits_for_its_turn(monkeypatch):
+def test_a_second_relay_waits_for_its_turn(monkeypatch: Any) -> None:
     _publish("1")
 
     assert _relay_while_another_stands_in_its_transaction(monkeypatch, second_lock=outbox._RELAY_LOCK) == []
@@ -104,7 +105,7 @@ def test_a_second_relay_waits_for_its_turn(monkeypatch):
     assert _sequences() == [1, None]
 
 
-def test_control_without_the_shared_lock_two_relays_collide(monkeypatch):
+def test_control_without_the_shared_lock_two_relays_collide(monkeypatch: Any) -> None:
     _publish("1")
 
     failures = _relay_while_another_stands_in_its_transaction(monkeypatch, second_lock=4711)
@@ -113,7 +114,7 @@ def test_control_without_the_shared_lock_two_relays_collide(monkeypatch):
     assert "is set once" in str(failures[0]) or "duplicate key" in str(failures[0])
 
 
-def test_an_uncommitted_event_is_not_relayed():
+def test_an_uncommitted_event_is_not_relayed() -> None:
     with transaction.atomic():
         outbox.publish(topic="test.happened", key="1", stream="", payload={})
         transaction.set_rollback(True)
@@ -122,7 +123,7 @@ def test_an_uncommitted_event_is_not_relayed():
     assert Outbox.objects.count() == 0
 
 
-def test_a_crash_inside_the_relay_changes_nothing(consumer):
+def test_a_crash_inside_the_relay_changes_nothing(consumer: Any) -> None:
     _publish("1")
 
     with armed("outbox.relay.in_tx", crash), pytest.raises(Crash):
@@ -134,7 +135,7 @@ def test_a_crash_inside_the_relay_changes_nothing(consumer):
     assert _sequences() == [1]
 
 
-def test_a_crash_after_the_effect_delivers_again(consumer, monkeypatch):
+def test_a_crash_after_the_effect_delivers_again(consumer: Any, monkeypatch: Any) -> None:
     _publish("1")
     (delivery_id,) = outbox.relay_once()
 
@@ -148,7 +149,7 @@ def test_a_crash_after_the_effect_delivers_again(consumer, monkeypatch):
     assert Delivery.objects.get().state == "done"
 
 
-def test_is_refused_a_second_event_with_the_same_key():
+def test_is_refused_a_second_event_with_the_same_key() -> None:
     _publish("1")
 
     with pytest.raises(Exception, match="dedup_key"):
@@ -157,7 +158,7 @@ def test_is_refused_a_second_event_with_the_same_key():
     assert Outbox.objects.count() == 1
 
 
-def test_the_process_does_it_all_in_one_turn(consumer):
+def test_the_process_does_it_all_in_one_turn(consumer: Any) -> None:
     _publish("1")
 
     pause = Command().turn()
@@ -167,7 +168,7 @@ def test_the_process_does_it_all_in_one_turn(consumer):
     assert Delivery.objects.get().state == "pending"
 
 
-def test_the_process_survives_a_dead_connection(consumer):
+def test_the_process_survives_a_dead_connection(consumer: Any) -> None:
     command = Command()
     command.turn()
     with connection.cursor() as cursor:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 
@@ -23,7 +24,7 @@ def load_catalogue() -> SyncReport:
 
 def a_person(**values: Any) -> User:
     """Make somebody who can act."""
-    return User.objects.create_user("person@example.om", **values)
+    return User.objects.create_user(f"person-{uuid4()}@example.om", **values)
 
 
 def add_blueprint(

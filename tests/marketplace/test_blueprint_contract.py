@@ -113,6 +113,13 @@ def test_refuses_ranges_without_end_or_meaning(text: str) -> None:
     assert ("BP-D01", "spec.depends.0.version") in findings(source)
 
 
+@pytest.mark.parametrize("key", ["when", "values"])
+def test_refuses_fields_that_would_do_nothing(key: str) -> None:
+    source = changed(lambda document: document["spec"]["depends"][0].update({key: "x"}))
+
+    assert findings(source) == {("BP-D05", f"spec.depends.0.{key}")}
+
+
 def test_refuses_an_alias_that_stands_twice() -> None:
     source = changed(lambda document: document["spec"]["depends"].append(document["spec"]["depends"][0]))
 

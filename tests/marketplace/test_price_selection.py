@@ -1,4 +1,4 @@
-"""A selection becomes frozen lines, or a refusal that names the line; four statements whatever its size."""
+"""A selection becomes frozen lines, or a refusal that names the line; one statement whatever its size."""
 
 from typing import Any
 
@@ -245,8 +245,8 @@ def test_plan_without_a_price_is_not_sold() -> None:
 
 
 @pytest.mark.parametrize("blueprints", [[], ["bp-umami", "bp-gitea", "bp-wordpress", "bp-vaultwarden"]])
-def test_takes_four_statements_whatever_is_chosen(blueprints: list[str]) -> None:
+def test_takes_one_statement_whatever_is_chosen(blueprints: list[str]) -> None:
     with CaptureQueriesContext(connection) as queries:
         select(plan="l", blueprints=blueprints, addons=["custom-domain"])
 
-    assert len(queries) == 4
+    assert len(queries) == 1

@@ -13,7 +13,14 @@ from django.conf import settings
 
 FOLDER = Path(settings.ROOT) / "locale" / "ar" / "LC_MESSAGES"
 #: Everything under these is read by people who are not staff.
-SPOKEN = ["templates", "catalyst/core/status.py", "tenancy/forms", "tenancy/views", "marketplace/views", "billing/views"]
+SPOKEN = [
+    "templates",
+    "catalyst/core/status.py",
+    "tenancy/forms",
+    "tenancy/views",
+    "marketplace/views",
+    "billing/views",
+]
 _IN_TEMPLATE = re.compile(r'{%\s*translate\s+"([^"]+)"')
 _IN_PYTHON = re.compile(r'\b_\("([^"]+)"\)')
 

@@ -4,16 +4,17 @@ import re
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
-from tests.factories import SovereignFactory
 from tests.marketplace.catalogue_rows import load_catalogue
+from tests.pages.rows import make_sovereign
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def shop() -> None:
-    SovereignFactory()
+    make_sovereign()
     load_catalogue()
 
 
@@ -95,8 +96,8 @@ def test_arabic_has_its_own_address_direction_and_words(client: Client) -> None:
     assert "Umami" in titles(html)
 
 
-def test_asks_a_bounded_number_of_questions(client: Client, django_assert_max_num_queries: object) -> None:
-    with django_assert_max_num_queries(12):  # type: ignore[operator]
+def test_asks_few_questions(client: Client, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_max_num_queries(12):
         page(client, "/")
 
 

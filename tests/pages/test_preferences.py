@@ -3,14 +3,14 @@
 import pytest
 from django.test import Client
 
-from tests.factories import SovereignFactory, UserFactory
+from tests.pages.rows import make_person, make_sovereign
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
 def sovereign() -> None:
-    SovereignFactory()
+    make_sovereign()
 
 
 def test_the_theme_is_on_the_next_page(client: Client) -> None:
@@ -34,7 +34,7 @@ def test_a_forged_cookie_counts_as_no_choice(client: Client) -> None:
 
 
 def test_the_language_is_kept_for_the_person(client: Client) -> None:
-    person = UserFactory()
+    person = make_person()
     client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
 
     response = client.post("/preferences/language/", {"language": "ar", "next": "//evil.example"})
@@ -47,3 +47,10 @@ def test_the_switch_keeps_path_and_query(client: Client) -> None:
     html = client.get("/plans/?from=mail").content.decode()
 
     assert 'href="/ar/plans/?from=mail" lang="ar" hreflang="ar"' in html
+
+
+@pytest.mark.parametrize(("role", "is_shown"), [("", False), ("support-agent", True)])
+def test_only_staff_see_the_way_to_the_administration(client: Client, role: str, is_shown: bool) -> None:
+    client.force_login(make_person(staff_role=role), backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    assert ('href="/admin/"' in client.get("/help/").content.decode()) is is_shown

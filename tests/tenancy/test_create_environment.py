@@ -1,6 +1,7 @@
 """Creating an Environment."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
-def test_is_named_after_organization_and_type(organization):
+def test_is_named_after_organization_and_type(organization: Any) -> None:
     environment = create_environment(organization=organization, env_type="dev", actor="test", now=NOW)
 
     assert (environment.name, environment.status, environment.created_at) == ("acme-dev", "ready", NOW)
@@ -33,7 +34,7 @@ def test_is_named_after_organization_and_type(organization):
     assert AuditEntry.objects.get().action == "environment.created"
 
 
-def test_refuses_a_second_one_of_the_same_type(organization):
+def test_refuses_a_second_one_of_the_same_type(organization: Any) -> None:
     create_environment(organization=organization, env_type="dev", actor="test", now=NOW)
 
     with pytest.raises(EnvironmentExists) as refusal:
@@ -43,15 +44,15 @@ def test_refuses_a_second_one_of_the_same_type(organization):
     assert Environment.objects.count() == Outbox.objects.count() == AuditEntry.objects.count() == 1
 
 
-def test_refuses_an_unknown_type(organization):
+def test_refuses_an_unknown_type(organization: Any) -> None:
     with pytest.raises(EnvironmentTypeUnknown):
         create_environment(organization=organization, env_type="production", actor="test", now=NOW)
 
     assert Environment.objects.count() == 0
 
 
-def test_ensuring_twice_gives_the_same_row_and_one_event(organization):
-    actor = UserFactory()
+def test_ensuring_twice_gives_the_same_row_and_one_event(organization: Any) -> None:
+    actor = UserFactory.create()
 
     first = ensure_environment(organization=organization, env_type="prod", actor=actor, now=NOW)
     second = ensure_environment(organization=organization, env_type="prod", actor=actor, now=NOW)
@@ -60,9 +61,9 @@ def test_ensuring_twice_gives_the_same_row_and_one_event(organization):
     assert Outbox.objects.count() == 1
 
 
-def test_the_flux_key_opens_only_in_its_own_row(organization):
+def test_the_flux_key_opens_only_in_its_own_row(organization: Any) -> None:
     ours = create_environment(organization=organization, env_type="prod", actor="test", now=NOW)
-    theirs = create_environment(organization=OrganizationFactory(), env_type="prod", actor="test", now=NOW)
+    theirs = create_environment(organization=OrganizationFactory.create(), env_type="prod", actor="test", now=NOW)
     key = environment_flux_key(ours)
 
     theirs.flux_key_sealed = ours.flux_key_sealed

@@ -1,5 +1,7 @@
 """Giving and taking roles."""
 
+from typing import Any
+
 import pytest
 
 from tenancy.models import AuditEntry, Membership, User
@@ -10,8 +12,8 @@ from tests.factories import MembershipFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_adding_twice_keeps_one_row_and_one_audit_row(organization):
-    user = UserFactory()
+def test_adding_twice_keeps_one_row_and_one_audit_row(organization: Any) -> None:
+    user = UserFactory.create()
 
     for _ in range(2):
         add_member(organization=organization, user=user, role="org-viewer", actor="test")
@@ -19,7 +21,7 @@ def test_adding_twice_keeps_one_row_and_one_audit_row(organization):
     assert Membership.objects.filter(user=user).count() == AuditEntry.objects.count() == 1
 
 
-def test_the_last_administrator_stays(organization, org_admin):
+def test_the_last_administrator_stays(organization: Any, org_admin: Any) -> None:
     membership = Membership.objects.get(user=org_admin)
 
     with pytest.raises(LastAdministrator):
@@ -29,8 +31,8 @@ def test_the_last_administrator_stays(organization, org_admin):
     assert AuditEntry.objects.count() == 0
 
 
-def test_nobody_removes_themselves(organization, org_admin):
-    MembershipFactory(organization=organization)
+def test_nobody_removes_themselves(organization: Any, org_admin: Any) -> None:
+    MembershipFactory.create(organization=organization)
 
     with pytest.raises(OwnMembership):
         remove_membership(membership_id=Membership.objects.get(user=org_admin).pk, actor=org_admin)
@@ -38,8 +40,8 @@ def test_nobody_removes_themselves(organization, org_admin):
     assert Membership.objects.count() == 2
 
 
-def test_removes_another_administrator(organization, org_admin):
-    other = MembershipFactory(organization=organization)
+def test_removes_another_administrator(organization: Any, org_admin: Any) -> None:
+    other = MembershipFactory.create(organization=organization)
 
     remove_membership(membership_id=other.pk, actor=org_admin)
 
@@ -47,8 +49,8 @@ def test_removes_another_administrator(organization, org_admin):
     assert AuditEntry.objects.get().action == "membership.removed"
 
 
-def test_staff_roles_are_set_with_an_audit_row():
-    user = UserFactory()
+def test_staff_roles_are_set_with_an_audit_row() -> None:
+    user = UserFactory.create()
 
     set_staff_role(user_id=user.pk, role="support-agent", groups=["finance"], actor="test")
 
@@ -57,8 +59,8 @@ def test_staff_roles_are_set_with_an_audit_row():
 
 
 @pytest.mark.parametrize(("role", "groups"), [("root", []), ("support-agent", ["everything"])])
-def test_unknown_staff_roles_are_refused(role, groups):
-    user = UserFactory()
+def test_unknown_staff_roles_are_refused(role: Any, groups: Any) -> None:
+    user = UserFactory.create()
 
     with pytest.raises(StaffRoleUnknown):
         set_staff_role(user_id=user.pk, role=role, groups=groups, actor="test")
@@ -66,8 +68,8 @@ def test_unknown_staff_roles_are_refused(role, groups):
     assert User.objects.get().staff_role == ""
 
 
-def test_nobody_sets_their_own_staff_role():
-    user = UserFactory()
+def test_nobody_sets_their_own_staff_role() -> None:
+    user = UserFactory.create()
 
     with pytest.raises(OwnStaffRole):
         set_staff_role(user_id=user.pk, role="sovereign-admin", actor=user)

@@ -1,5 +1,7 @@
 """Organizations, Environments and members over HTTP."""
 
+from typing import Any
+
 import pytest
 
 from tenancy.models import Environment, Membership, Organization
@@ -10,13 +12,13 @@ pytestmark = pytest.mark.django_db
 ORGANIZATIONS = "/api/v1/organizations/"
 
 
-def _code(response):
+def _code(response: Any) -> Any:
     assert response["Content-Type"] == "application/problem+json"
     return response.status_code, response.json()["code"]
 
 
-def test_creates_one(api_as):
-    user = UserFactory()
+def test_creates_one(api_as: Any) -> None:
+    user = UserFactory.create()
 
     response = api_as(user).post(ORGANIZATIONS, {"slug": "initech", "name": "Initech"}, format="json")
 
@@ -37,14 +39,14 @@ def test_creates_one(api_as):
         (["slug"], (400, "invalid_request")),
     ],
 )
-def test_refuses_by_code(body, refusal, org_admin, api_as):
+def test_refuses_by_code(body: Any, refusal: Any, org_admin: Any, api_as: Any) -> None:
     response = api_as(org_admin).post(ORGANIZATIONS, body, format="json")
 
     assert _code(response) == refusal
     assert Organization.objects.count() == 1
 
 
-def test_names_the_unknown_field(org_admin, api_as):
+def test_names_the_unknown_field(org_admin: Any, api_as: Any) -> None:
     response = api_as(org_admin).post(ORGANIZATIONS, {"slug": "initech", "name": "X", "role": "x"}, format="json")
 
     assert response.json()["errors"] == [
@@ -55,13 +57,13 @@ def test_names_the_unknown_field(org_admin, api_as):
 @pytest.mark.parametrize(
     "body", [b"{", b"\xff", b'{"slug": NaN}', b"[" * 100_000, b'{"slug": "initech", "name": "\\ud800"}']
 )
-def test_refuses_a_body_that_is_not_json(body, org_admin, api_as):
+def test_refuses_a_body_that_is_not_json(body: Any, org_admin: Any, api_as: Any) -> None:
     response = api_as(org_admin).post(ORGANIZATIONS, body, content_type="application/json")
 
     assert _code(response) == (400, "invalid_request")
 
 
-def test_refuses_a_body_that_is_too_large(org_admin, api_as):
+def test_refuses_a_body_that_is_too_large(org_admin: Any, api_as: Any) -> None:
     body = b'{"slug": "' + b"a" * 300_000 + b'"}'
 
     response = api_as(org_admin).post(ORGANIZATIONS, body, content_type="application/json")
@@ -69,17 +71,17 @@ def test_refuses_a_body_that_is_too_large(org_admin, api_as):
     assert _code(response) == (413, "body_too_large")
 
 
-def test_lists_the_callers_own(org_admin, stranger, api_as):
+def test_lists_the_callers_own(org_admin: Any, stranger: Any, api_as: Any) -> None:
     answer = api_as(org_admin).get(ORGANIZATIONS).json()
 
     assert sorted(answer) == ["next", "previous", "results"]
     assert [row["slug"] for row in answer["results"]] == ["acme"]
 
 
-def test_follows_the_cursor(api_as):
-    user = UserFactory()
+def test_follows_the_cursor(api_as: Any) -> None:
+    user = UserFactory.create()
     for number in range(3):
-        MembershipFactory(user=user, organization__slug=f"org-{number}")
+        MembershipFactory.create(user=user, organization__slug=f"org-{number}")
     client = api_as(user)
 
     first = client.get(f"{ORGANIZATIONS}?page_size=2").json()
@@ -89,14 +91,14 @@ def test_follows_the_cursor(api_as):
     assert second["next"] is None
 
 
-def test_counts_two_roles_of_one_person_once(org_admin, organization, api_as):
-    MembershipFactory(user=org_admin, organization=organization, role="org-viewer")
+def test_counts_two_roles_of_one_person_once(org_admin: Any, organization: Any, api_as: Any) -> None:
+    MembershipFactory.create(user=org_admin, organization=organization, role="org-viewer")
 
     assert len(api_as(org_admin).get(ORGANIZATIONS).json()["results"]) == 1
 
 
 @pytest.mark.parametrize("path", ["", "environments/", "members/"])
-def test_a_strangers_answer_is_that_of_a_missing_one(path, organization, stranger, api_as):
+def test_a_strangers_answer_is_that_of_a_missing_one(path: Any, organization: Any, stranger: Any, api_as: Any) -> None:
     client = api_as(stranger)
 
     foreign = client.get(f"{ORGANIZATIONS}acme/{path}")
@@ -107,7 +109,7 @@ def test_a_strangers_answer_is_that_of_a_missing_one(path, organization, strange
     assert sorted(foreign.headers) == sorted(missing.headers)
 
 
-def test_a_stranger_creates_nothing(organization, stranger, api_as):
+def test_a_stranger_creates_nothing(organization: Any, stranger: Any, api_as: Any) -> None:
     response = api_as(stranger).post(f"{ORGANIZATIONS}acme/environments/", {"env_type": "nonsense"}, format="json")
 
     assert _code(response) == (404, "not_found")
@@ -117,8 +119,8 @@ def test_a_stranger_creates_nothing(organization, stranger, api_as):
 @pytest.mark.parametrize(
     ("role", "status"), [("org-admin", 201), ("org-developer", 403), ("org-viewer", 403), ("billing-admin", 403)]
 )
-def test_who_creates_an_environment(role, status, organization, api_as):
-    user = MembershipFactory(organization=organization, role=role).user
+def test_who_creates_an_environment(role: Any, status: Any, organization: Any, api_as: Any) -> None:
+    user = MembershipFactory.create(organization=organization, role=role).user
 
     response = api_as(user).post(f"{ORGANIZATIONS}acme/environments/", {"env_type": "dev"}, format="json")
 
@@ -126,26 +128,26 @@ def test_who_creates_an_environment(role, status, organization, api_as):
     assert Environment.objects.count() == (status == 201)
 
 
-def test_refuses_an_environment_that_exists(org_admin, organization, api_as):
-    EnvironmentFactory(organization=organization, env_type="dev")
+def test_refuses_an_environment_that_exists(org_admin: Any, organization: Any, api_as: Any) -> None:
+    EnvironmentFactory.create(organization=organization, env_type="dev")
 
     response = api_as(org_admin).post(f"{ORGANIZATIONS}acme/environments/", {"env_type": "dev"}, format="json")
 
     assert _code(response) == (409, "environment_exists")
 
 
-def test_a_member_with_listed_environments_sees_only_those(organization, api_as):
+def test_a_member_with_listed_environments_sees_only_those(organization: Any, api_as: Any) -> None:
     for env_type in ("dev", "prod"):
-        EnvironmentFactory(organization=organization, env_type=env_type)
-    user = MembershipFactory(organization=organization, role="org-developer", env_types=["dev"]).user
+        EnvironmentFactory.create(organization=organization, env_type=env_type)
+    user = MembershipFactory.create(organization=organization, role="org-developer", env_types=["dev"]).user
 
     answer = api_as(user).get(f"{ORGANIZATIONS}acme/environments/").json()
 
     assert [row["name"] for row in answer["results"]] == ["acme-dev"]
 
 
-def test_a_removed_member_is_out_on_the_next_request(organization, api_as):
-    membership = MembershipFactory(organization=organization, role="org-viewer")
+def test_a_removed_member_is_out_on_the_next_request(organization: Any, api_as: Any) -> None:
+    membership = MembershipFactory.create(organization=organization, role="org-viewer")
     client = api_as(membership.user)
     assert client.get(f"{ORGANIZATIONS}acme/").status_code == 200
 
@@ -154,7 +156,7 @@ def test_a_removed_member_is_out_on_the_next_request(organization, api_as):
     assert client.get(f"{ORGANIZATIONS}acme/").status_code == 404
 
 
-def test_lists_members(org_admin, api_as):
+def test_lists_members(org_admin: Any, api_as: Any) -> None:
     answer = api_as(org_admin).get(f"{ORGANIZATIONS}acme/members/").json()
 
     assert answer["results"] == [
@@ -168,7 +170,7 @@ def test_lists_members(org_admin, api_as):
     ]
 
 
-def test_a_session_needs_a_csrf_token(org_admin):
+def test_a_session_needs_a_csrf_token(org_admin: Any) -> None:
     from rest_framework.test import APIClient
 
     client = APIClient(enforce_csrf_checks=True)
@@ -181,7 +183,7 @@ def test_a_session_needs_a_csrf_token(org_admin):
 
 
 @pytest.mark.parametrize("method", ["delete", "put", "options"])
-def test_answers_405_to_other_methods(method, org_admin, api_as):
+def test_answers_405_to_other_methods(method: Any, org_admin: Any, api_as: Any) -> None:
     response = getattr(api_as(org_admin), method)(f"{ORGANIZATIONS}acme/")
 
     assert _code(response) == (405, "method_not_allowed")

@@ -15,7 +15,7 @@ from catalyst.core.errors import DomainError
 
 CONTENT_TYPE = "application/problem+json"
 
-_CODES = {
+CODES = {
     HTTPStatus.BAD_REQUEST: "invalid_request",
     HTTPStatus.UNAUTHORIZED: "not_authenticated",
     HTTPStatus.FORBIDDEN: "permission_denied",
@@ -36,7 +36,12 @@ class BodyTooLarge(exceptions.APIException):
 
 
 def problem(
-    *, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None, extra: dict[str, Any] | None = None
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a problem document; ``code`` is the member that programs compare."""
     return {
@@ -94,7 +99,7 @@ def _api_problem(error: exceptions.APIException) -> Response:
         errors = list(_flatten(error.detail, ""))
         document = problem(status=status, code="invalid_request", detail="The request is not valid.", errors=errors)
     else:
-        document = problem(status=status, code=_CODES.get(status, "error"), detail=str(error.detail))
+        document = problem(status=status, code=CODES.get(status, "error"), detail=str(error.detail))
     return Response(document, status=status, headers=headers, content_type=CONTENT_TYPE)
 
 
@@ -104,6 +109,7 @@ def _flatten(detail: Any, pointer: str) -> Iterator[dict[str, str]]:
             yield from _flatten(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")
     elif isinstance(detail, list):
         for position, inner in enumerate(detail):
-            yield from _flatten(inner, pointer if isinstance(inner, exceptions.ErrorDetail) else f"{pointer}/{position}")
+            is_leaf = isinstance(inner, exceptions.ErrorDetail)
+            yield from _flatten(inner, pointer if is_leaf else f"{pointer}/{position}")
     else:
         yield {"pointer": pointer, "code": str(getattr(detail, "code", "invalid")), "detail": str(detail)}

@@ -5,6 +5,7 @@ import uuid
 from http import HTTPStatus
 
 import redis
+from django.utils.translation import gettext as _
 
 from catalyst.core.errors import DomainError
 from catalyst.core.http import heartbeat
@@ -37,7 +38,7 @@ def take(person: int, *, seconds: float) -> str:
     except redis.RedisError:
         return slot
     if not taken:
-        raise TooManyStreams("Too many live pages are open. Close one and try again.", retry_after=10)
+        raise TooManyStreams(_("Too many live pages are open. Close one and try again."), retry_after=10)
     return slot
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from catalyst.core.errors import DomainError, NotFound
 from catalyst.core.http import stream_slots
@@ -124,9 +125,9 @@ class EventStreams:
 def _read_path(scope: Scope) -> str:
     match = _PATH.fullmatch(scope["path"])
     if match is None:
-        raise NotFound("Not found.")
+        raise NotFound(_("Not found."))
     if scope["method"] != "GET":
-        raise MethodRefused("Streams are read with GET.")
+        raise MethodRefused(_("Streams are read with GET."))
     return match[1]
 
 

@@ -21,6 +21,7 @@ _SPEC = (
     *("exposes", "manifests", "upgrades", "rotation", "observability", "deprecated"),
 )
 _CARD = (*("title", "tagline", "category", "tags", "icon", "screenshots", "license", "documentation", "languages"),)
+_DEPENDS = ("blueprint", "version", "alias", "sharing", "when", "values")
 _CONNECTION_KEYS = frozenset({"url", "host", "port", "username", "password", "database"})
 _WORD = r"[a-z](?:-?[a-z0-9])*"
 _LOCAL_PATH = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -136,7 +137,11 @@ def _placement(spec: Section) -> None:
 
 def _depends(spec: Section) -> tuple[Dependency, ...]:
     found: list[Dependency] = []
-    for item in spec.sections("depends", ("blueprint", "version", "alias", "sharing"), rule="BP-D01", limit=20):
+    for item in spec.sections("depends", _DEPENDS, rule="BP-D01", limit=20):
+        for key in ("when", "values"):
+            if item.has(key):
+                # They will act once the resolver evaluates conditions; a field that does nothing is refused.
+                item.refuse("BP-D05", key, _("This is not supported yet."), _("Leave it out."))
         dependency = Dependency(
             blueprint=item.text("blueprint", rule="BP-D01", pattern=names.BLUEPRINT),
             range=item.text("version", rule="BP-D01", limit=120),

@@ -59,8 +59,13 @@ class Command(BaseCommand):
         try:
             run_projectors()
         finally:
-            for delivery_id in deliveries:
-                doorbell.ring("core.run_delivery", delivery_id=delivery_id)
+            is_busy = self._ring(deliveries)
+        return is_busy
+
+    def _ring(self, deliveries: list[int]) -> bool:
+        """Wake workers and live streams; return whether there was anything new."""
+        for delivery_id in deliveries:
+            doorbell.ring("core.run_delivery", delivery_id=delivery_id)
         last = Outbox.objects.aggregate(last=Max("sequence"))["last"] or 0
         if last == self._rung:
             return False
@@ -72,4 +77,3 @@ class Command(BaseCommand):
         if time.monotonic() >= self._next_beat:
             heartbeat.beat("relay")
             self._next_beat = time.monotonic() + _BEAT_SECONDS
-

@@ -1,0 +1,126 @@
+"""Shapes of the answers, for the published schema; ``representations`` builds the answers themselves."""
+
+from typing import Any
+
+from drf_spectacular.utils import inline_serializer
+from rest_framework import serializers
+
+
+class MoneyOutput(serializers.Serializer[Any]):
+    amount = serializers.IntegerField(help_text="Minor units of the currency.")
+    currency = serializers.CharField()
+
+    class Meta:
+        ref_name = "Money"
+
+
+class LineOutput(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=["plan", "blueprint", "addon", "discount"])
+    reference = serializers.CharField()
+    title = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit = MoneyOutput()
+    total = MoneyOutput()
+
+
+class QuoteOutput(serializers.Serializer[Any]):
+    quote = serializers.CharField(help_text="A hash of what the customer was shown.")
+    lines = LineOutput(many=True)
+    total = MoneyOutput()
+    credit = MoneyOutput()
+    charge = MoneyOutput()
+    then_monthly = MoneyOutput()
+    voucher = inline_serializer(
+        "QuoteVoucher", {"status": serializers.CharField(), "credit": MoneyOutput()}, required=False
+    )
+
+
+class OrderOutput(serializers.Serializer[Any]):
+    number = serializers.CharField()
+    state = serializers.ChoiceField(choices=["pending_payment", "paid", "cancelled", "refunded"])
+    total = MoneyOutput()
+    credit = MoneyOutput()
+    charge = MoneyOutput()
+    lines = LineOutput(many=True)
+    voucher_code = serializers.CharField(required=False)
+    created_at = serializers.DateTimeField()
+
+
+class StaffOrderOutput(OrderOutput):
+    organization = serializers.CharField()
+
+
+class BalanceOutput(serializers.Serializer[Any]):
+    posted = MoneyOutput()
+    held = MoneyOutput()
+    available = MoneyOutput()
+
+
+class CheckoutOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+    order = OrderOutput(required=False)
+    balance = BalanceOutput(required=False, help_text="When the checkout is completed.")
+    session_url = serializers.URLField(required=False, help_text="While payment is awaited.")
+    voucher = inline_serializer("CheckoutVoucher", {"status": serializers.CharField()}, required=False)
+
+
+class LedgerEntryOutput(serializers.Serializer[Any]):
+    seq = serializers.IntegerField()
+    amount = MoneyOutput()
+    balance_after = MoneyOutput()
+    kind = serializers.CharField()
+    order = serializers.CharField(required=False)
+    voucher_code = serializers.CharField(required=False)
+    created_at = serializers.DateTimeField()
+
+
+class SubscriptionOutput(serializers.Serializer[Any]):
+    environment = serializers.CharField()
+    plan = serializers.CharField()
+    state = serializers.ChoiceField(choices=["active", "past_due", "suspended"])
+    collection = serializers.ChoiceField(choices=["credit", "card"])
+    period_start = serializers.DateTimeField()
+    period_end = serializers.DateTimeField()
+    monthly = MoneyOutput()
+    order = serializers.CharField()
+
+
+class VoucherPreviewOutput(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    credit = MoneyOutput()
+    description = serializers.CharField()
+    accepting_redemptions = serializers.BooleanField()
+
+
+class StaffVoucherOutput(VoucherPreviewOutput):
+    active = serializers.BooleanField()
+    max_redemptions = serializers.IntegerField(allow_null=True)
+    per_organization_limit = serializers.IntegerField()
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    times_redeemed = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class RedemptionOutput(serializers.Serializer[Any]):
+    organization = serializers.CharField()
+    state = serializers.CharField()
+    order = serializers.CharField(required=False)
+    redeemed_at = serializers.DateTimeField()
+
+
+class StaffVoucherDetailOutput(StaffVoucherOutput):
+    redemptions = RedemptionOutput(many=True)
+
+
+class SecretOutput(serializers.Serializer[Any]):
+    configured = serializers.BooleanField()
+    last4 = serializers.CharField()
+
+
+class BillingSettingsOutput(serializers.Serializer[Any]):
+    stripe_secret_key = SecretOutput()
+    stripe_webhook_secret = SecretOutput()
+    stripe_publishable_key = serializers.CharField(allow_null=True)

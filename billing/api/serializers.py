@@ -1,0 +1,58 @@
+"""Shapes of what the money endpoints take."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from catalyst.core import names
+from catalyst.core.http.serializers import StrictSerializer
+from catalyst.core.money import EXPONENTS
+
+_MOST_PARTS = 100
+
+
+class _Part(serializers.CharField):
+    """A slug or name: no longer than the catalogue's own columns."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=48, **kwargs)
+
+
+class QuoteInput(StrictSerializer):
+    plan = _Part()
+    blueprints = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+    addons = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+    bundle = _Part(default="", allow_blank=True)
+    voucher_code = serializers.CharField(default="", allow_blank=True)
+
+
+class CheckoutInput(QuoteInput):
+    quote = serializers.CharField(default="", allow_blank=True, max_length=64, help_text="The hash that was accepted.")
+    environment = serializers.ChoiceField(choices=names.ENVIRONMENT_TYPES, default="prod")
+
+
+class VoucherCodeInput(StrictSerializer):
+    code = serializers.CharField()
+
+
+class MoneyInput(StrictSerializer):
+    amount = serializers.IntegerField(min_value=1, max_value=10**12, help_text="Minor units of the currency.")
+    currency = serializers.ChoiceField(choices=sorted(EXPONENTS))
+
+
+class IssueVoucherInput(StrictSerializer):
+    code = serializers.CharField(default="", allow_blank=True, help_text="Left out: one is generated.")
+    credit = MoneyInput()
+    description = serializers.CharField(default="", allow_blank=True, max_length=200)
+    max_redemptions = serializers.IntegerField(default=None, allow_null=True, min_value=1, max_value=10**6)
+    per_organization_limit = serializers.IntegerField(default=1, min_value=1, max_value=1000)
+    starts_at = serializers.DateTimeField(default=None, allow_null=True)
+    ends_at = serializers.DateTimeField(default=None, allow_null=True)
+
+
+class BillingSettingsInput(StrictSerializer):
+    """What is left out stays, null clears, a blank text is refused."""
+
+    stripe_secret_key = serializers.CharField(required=False, allow_null=True, max_length=300)
+    stripe_webhook_secret = serializers.CharField(required=False, allow_null=True, max_length=300)
+    stripe_publishable_key = serializers.CharField(required=False, allow_null=True, max_length=300)

@@ -1,0 +1,122 @@
+"""Everything that one reader can buy at one moment, read by one statement.
+
+Checkout passes here, and most of its cost would be the ORM's building of four queries; hence plain SQL. Who may see a
+Blueprint is said here a second time (the first is ``BlueprintQuerySet.visible_to``): both are tested with strangers.
+
+Source: blueprints.md §1 (shadowing) and catalog.md §1 of the design.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from marketplace.models import Availability
+from marketplace.selectors.blueprint_index import Listing, listings_of
+from marketplace.selectors.capacity import Footprint
+from tenancy.models import Organization
+
+_OFFER = """
+WITH price AS MATERIALIZED (
+  SELECT DISTINCT ON (kind, reference) kind, reference, amount_minor AS price_minor
+    FROM marketplace_price WHERE currency_id = %(currency)s AND valid_from <= %(at)s
+   ORDER BY kind, reference, valid_from DESC
+), plan AS (
+  SELECT slug, title_en, title_ar, state, vcpu_milli, memory_mib, disk_gib, price_minor
+    FROM marketplace_plan LEFT JOIN price ON kind = 'plan' AND reference = slug
+   WHERE retired_at IS NULL ORDER BY position
+), addon AS (
+  SELECT slug, title_en, title_ar, included_from, price_minor
+    FROM marketplace_addon LEFT JOIN price ON kind = 'addon' AND reference = slug
+   WHERE retired_at IS NULL AND state = 'now' ORDER BY position
+), bundle AS (
+  SELECT slug, title_en, title_ar, state, members, discount_percent FROM marketplace_bundle WHERE retired_at IS NULL
+), blueprint AS (
+  SELECT b.name, b.slug, b.title, b.kind, b.source, b.visibility, b.state, b.retired_at IS NOT NULL AS is_retired,
+         price_minor, v.version, v.digest, v.contract #> '{spec,depends}' AS depends,
+         v.contract #> '{spec,exposes,sharing}' AS sharing, v.contract #> '{spec,footprint}' AS footprint
+    FROM marketplace_blueprint AS b
+    LEFT JOIN marketplace_blueprintversion AS v ON v.blueprint_id = b.id AND v.yanked_at IS NULL
+    LEFT JOIN price ON price.kind = 'blueprint' AND reference = b.name
+   WHERE (b.source <> 'org' AND b.visibility <> 'private')
+      OR (b.source = 'org' AND b.organization_id = %(organization)s)
+)
+SELECT (SELECT psp_step FROM core_currency WHERE code = %(currency)s),
+       (SELECT json_agg(plan) FROM plan)::text, (SELECT json_agg(addon) FROM addon)::text,
+       (SELECT json_agg(bundle) FROM bundle)::text, (SELECT json_agg(blueprint) FROM blueprint)::text
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    slug: str
+    title_en: str
+    title_ar: str
+    state: str
+    vcpu_milli: int
+    memory_mib: int
+    disk_gib: int
+    price_minor: int | None
+
+    def is_sold(self) -> bool:
+        return self.state == Availability.NOW and self.price_minor is not None
+
+    def capacity(self) -> Footprint:
+        """Return what it gives one Environment."""
+        return Footprint(self.memory_mib, self.vcpu_milli, self.disk_gib)
+
+
+@dataclass(frozen=True, slots=True)
+class AddOnRow:
+    slug: str
+    title_en: str
+    title_ar: str
+    included_from: str
+    price_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRow:
+    slug: str
+    title_en: str
+    title_ar: str
+    state: str
+    members: list[str]
+    discount_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Plans and Add-ons in display order; ``for_sale`` holds the names of Blueprints that can be bought now."""
+
+    price_step: int
+    plans: tuple[PlanRow, ...]
+    addons: tuple[AddOnRow, ...]
+    bundles: tuple[BundleRow, ...]
+    listings: Mapping[str, Listing]
+    for_sale: frozenset[str]
+
+
+def load_offer(organization: Organization | None, *, currency: str, at: datetime) -> Offer:
+    """Read what this reader can buy; prices are monthly, VAT included, in minor units of ``currency``."""
+    with connection.cursor() as cursor:
+        owner = organization.pk if organization else None
+        cursor.execute(_OFFER, {"currency": currency, "at": at, "organization": owner})
+        step, plans, addons, bundles, blueprints = cursor.fetchone()
+    listings = listings_of(_rows(blueprints))
+    return Offer(
+        price_step=step or 1,
+        plans=tuple(PlanRow(**row) for row in _rows(plans)),
+        addons=tuple(AddOnRow(**row) for row in _rows(addons)),
+        bundles=tuple(BundleRow(**row) for row in _rows(bundles)),
+        listings=listings,
+        for_sale=frozenset(name for name, each in listings.items() if each.is_for_sale),
+    )
+
+
+def _rows(text: str | None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(text) if text else []
+    return rows
