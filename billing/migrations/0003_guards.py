@@ -248,6 +248,13 @@ class Migration(migrations.Migration):
             )
             for name, events, table, function in CHECKS
         ),
+        # The name that the design gives to "one code per checkout".
+        migrations.RunSQL(
+            "ALTER TABLE billing_redemption RENAME CONSTRAINT billing_redemption_checkout_id_key"
+            " TO redemption_per_checkout;",
+            "ALTER TABLE billing_redemption RENAME CONSTRAINT redemption_per_checkout"
+            " TO billing_redemption_checkout_id_key;",
+        ),
         migrations.RunSQL(
             "CREATE SEQUENCE billing_order_number; GRANT USAGE ON SEQUENCE billing_order_number TO catalyst_app;",
             "DROP SEQUENCE billing_order_number;",

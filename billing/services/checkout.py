@@ -74,6 +74,8 @@ def start_checkout(*, request: CheckoutRequest, now: datetime) -> CheckoutOutcom
             currency=outcome.currency,
             voucher_status=outcome.voucher_status,
         )
+    if outcome.state == Checkout.State.COMPLETED:
+        fp("checkout.T1T5.after_commit")
     return outcome
 
 

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from billing.models import Account, Checkout
+from billing.models import Account, Checkout, Redemption
 from billing.services import psp_calls
 from billing.services.checkout_compensate import compensate
 from billing.services.checkout_session import (
@@ -215,25 +215,8 @@ def _record_hand_over(*, checkout_id: Any, session: dict[str, Any], now: datetim
     checkout = lock_checkout(checkout_id)
     if checkout.state not in BEFORE_HANDOVER:
         return False
-    account = lock_account_of(checkout)
     redemption = reserved_redemption(checkout)
-    grant = redemption.grant_minor if redemption else 0
-    held = add_hold(
-        account,
-        checkout,
-        source="grant",
-        amount_minor=checkout.credit_minor - max(checkout.credit_minor - grant, 0),
-    )
-    entries = []
-    if redemption is not None:
-        key = f"grant:{redemption.pk}"
-        entries.append(Entry("voucher_grant", grant, "promotion", key, redemption_id=redemption.pk))
-        execute(
-            "UPDATE billing_redemption SET state = 'redeemed', grant_seq = %s, resolved_at = %s WHERE id = %s",
-            [account.last_seq + 1, now, redemption.pk],
-        )
-    if entries or held:
-        post_entries(account, entries, actor="request", held_delta_minor=held)
+    _post_grant(checkout, redemption, now=now)
     expires_at = datetime.fromtimestamp(session["expires_at"], tz=UTC)
     move(
         checkout,
@@ -249,17 +232,42 @@ def _record_hand_over(*, checkout_id: Any, session: dict[str, Any], now: datetim
     )
     psp_calls.resolve(key=session_key(checkout), state="succeeded", object_id=session["id"])
     if redemption is not None:
-        append_audit(
-            stream=f"organization:{checkout.organization_id}",
-            actor="request",
-            action="voucher.redeemed",
-            target=f"voucher:{redemption.voucher_id}",
-            detail={"credit": grant, "currency": checkout.currency_id, "order": checkout.order.number},
-        )
-        execute(
-            "UPDATE billing_voucher SET reserved_count = reserved_count - 1, redeemed_count = redeemed_count + 1"
-            " WHERE id = %s",
-            [redemption.voucher_id],
-        )
+        _count_redemption(checkout, redemption)
     fp("checkout.T3.in_tx")
     return True
+
+
+def _post_grant(checkout: Checkout, redemption: Redemption | None, *, now: datetime) -> None:
+    """Grant the voucher's credit and hold what of it this order needs."""
+    account = lock_account_of(checkout)
+    grant = redemption.grant_minor if redemption else 0
+    from_balance = max(checkout.credit_minor - grant, 0)
+    held = add_hold(account, checkout, source="grant", amount_minor=checkout.credit_minor - from_balance)
+    if redemption is None:
+        return
+    entry = Entry("voucher_grant", grant, "promotion", f"grant:{redemption.pk}", redemption_id=redemption.pk)
+    execute(
+        "UPDATE billing_redemption SET state = 'redeemed', grant_seq = %s, resolved_at = %s WHERE id = %s",
+        [account.last_seq + 1, now, redemption.pk],
+    )
+    post_entries(account, [entry], actor="request", held_delta_minor=held)
+
+
+def _count_redemption(checkout: Checkout, redemption: Redemption) -> None:
+    """Turn the reserved place into a redeemed one; the voucher's row comes last."""
+    append_audit(
+        stream=f"organization:{checkout.organization_id}",
+        actor="request",
+        action="voucher.redeemed",
+        target=f"voucher:{redemption.voucher_id}",
+        detail={
+            "credit": redemption.grant_minor,
+            "currency": checkout.currency_id,
+            "order": checkout.order.number,
+        },
+    )
+    execute(
+        "UPDATE billing_voucher SET reserved_count = reserved_count - 1, redeemed_count = redeemed_count + 1"
+        " WHERE id = %s",
+        [redemption.voucher_id],
+    )

@@ -11,9 +11,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from billing.models import Checkout, Voucher
+from billing.models import Voucher
 from billing.services.checkout_sale import Sale, record_sale
-from billing.services.checkout_steps import LEASE_SECONDS
 from billing.services.checkout_types import (
     AlreadyPaid,
     CheckoutOutcome,
@@ -22,10 +21,11 @@ from billing.services.checkout_types import (
     QuoteChanged,
     SubscriptionExists,
 )
+from billing.services.checkout_writes import Attempt, WrittenAttempt, bought_selection, insert_attempt
 from billing.services.ledger import Entry, LockedAccount, lock_account
-from billing.services.own_vouchers import OwnAttemptHolds, VoucherUse, decide_use, parse_uses, voucher_busy
+from billing.services.own_vouchers import OwnAttemptHolds, VoucherUse, decide_use, parse_uses, take_place
 from billing.services.psp import secret_of
-from billing.services.split import Split, split_total
+from billing.services.split import split_total
 from billing.services.vouchers import VoucherNotAccepting
 from catalyst.core import idempotency
 from catalyst.core.database import execute, fetch_one, use_case
@@ -86,7 +86,7 @@ def reserve(
         )
     if quote.split.charge_minor:
         secret_of("stripe_secret_key")
-    attempt = _Attempt(request, priced, quote, use, account, currency)
+    attempt = Attempt(request, priced, quote, use, account, currency)
     return _sell(attempt, replaces=replaces, now=now) if not quote.split.charge_minor else _hold(attempt, replaces)
 
 
@@ -109,43 +109,26 @@ def make_quote(*, priced: PricedSelection, account: LockedAccount, use: VoucherU
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    request: CheckoutRequest
-    priced: PricedSelection
-    quote: Quote
-    use: VoucherUse | None
-    account: LockedAccount
-    currency: Currency
-
-    @property
-    def split(self) -> Split:
-        return self.quote.split
-
-    @property
-    def granted_minor(self) -> int:
-        return self.use.grant_minor if self.use else 0
-
-
-def _hold(attempt: _Attempt, replaces: str) -> CheckoutOutcome:
+def _hold(attempt: Attempt, replaces: str) -> CheckoutOutcome:
     """T1: everything is set aside, nothing is consumed."""
     hold = max(attempt.split.credit_minor - attempt.granted_minor, 0)
-    written = _insert_attempt(attempt, state="reserved", hold_minor=hold, grant_seq=None)
+    written = insert_attempt(attempt, state="reserved", hold_minor=hold, grant_seq=None)
     _claim_key(attempt, written, replaces, reply=None)
     if hold:
         execute(
             "UPDATE billing_account SET held_minor = held_minor + %s WHERE organization_id = %s",
             [hold, attempt.account.organization_id],
         )
-    _take_place(attempt, column="reserved_count")
+    if attempt.use and attempt.use.slot:
+        take_place(attempt.use.voucher, column="reserved_count")
     fp("checkout.T1.in_tx")
     return _outcome(attempt, written, "reserved")
 
 
-def _sell(attempt: _Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome:
+def _sell(attempt: Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome:
     """T1+T5: credit covers it, so the sale is one commit with no hold and no processor."""
     account, request, granted = attempt.account, attempt.request, attempt.granted_minor
-    written = _insert_attempt(attempt, state="completed", hold_minor=0, grant_seq=account.last_seq + 1)
+    written = insert_attempt(attempt, state="completed", hold_minor=0, grant_seq=account.last_seq + 1)
     balance = account.posted_minor + granted - attempt.split.credit_minor
     entries = []
     if written.redemption_id is not None:
@@ -160,7 +143,7 @@ def _sell(attempt: _Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome
             organization=request.organization,
             buyer_id=request.buyer.pk,
             env_type=request.env_type,
-            selection=_selection(attempt),
+            selection=bought_selection(attempt),
             credit_minor=attempt.split.credit_minor,
             charge_minor=0,
             currency=attempt.currency.code,
@@ -171,20 +154,13 @@ def _sell(attempt: _Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome
     )
     reply = {"balance_minor": balance, "voucher_status": attempt.quote.voucher_status}
     _claim_key(attempt, written, replaces, reply=reply)
-    _take_place(attempt, column="redeemed_count")
+    if attempt.use and attempt.use.slot:
+        take_place(attempt.use.voucher, column="redeemed_count")
     fp("checkout.T1T5.in_tx")
     return _outcome(attempt, written, "completed", balance_minor=balance)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    checkout_id: uuid.UUID
-    order_id: int
-    order_number: str
-    redemption_id: int | None
-
-
-def _outcome(attempt: _Attempt, written: _Written, state: str, balance_minor: int = 0) -> CheckoutOutcome:
+def _outcome(attempt: Attempt, written: WrittenAttempt, state: str, balance_minor: int = 0) -> CheckoutOutcome:
     return CheckoutOutcome(
         checkout_id=written.checkout_id,
         state=state,
@@ -263,119 +239,7 @@ def _decide(
     return use
 
 
-def _insert_attempt(attempt: _Attempt, *, state: str, hold_minor: int, grant_seq: int | None) -> _Written:
-    """Insert checkout, history, order, lines, redemption and hold.
-
-    One statement instead of six round trips: this is the hot path of the bench row ``checkout_spread``. Foreign keys
-    are checked at the end of the statement, so the order of its parts does not matter.
-    """
-    row = fetch_one(_INSERT_ATTEMPT, _attempt_parameters(attempt, state, hold_minor, grant_seq))
-    assert row is not None
-    return _Written(*row)
-
-
-_INSERT_ATTEMPT = """
-WITH checkout AS (
-  INSERT INTO billing_checkout (id, organization_id, currency, cart_id, buyer_id, env_type, selection, state, version,
-    quote_hash, total_minor, credit_minor, psp_step, psp_min_minor, lease_owner, lease_until, next_action_at,
-    last_error)
-  VALUES (%(id)s, %(organization)s, %(currency)s, %(cart)s, %(buyer)s, %(env_type)s, %(selection)s::jsonb, %(state)s, 1,
-    %(quote_hash)s, %(total)s, %(credit)s, %(step)s, %(minimum)s, %(lease_owner)s,
-    CASE WHEN %(lease_owner)s IS NOT NULL THEN now() + make_interval(secs => %(lease)s) END,
-    now() + make_interval(secs => %(lease)s), '')),
-event AS (
-  INSERT INTO billing_checkoutevent (checkout_id, seq, from_state, to_state, actor, reason)
-  VALUES (%(id)s, 1, '-', %(state)s, %(actor)s, '')),
-bought AS (
-  INSERT INTO billing_order (number, organization_id, checkout_id, buyer_id, currency, state, total_minor, credit_minor,
-    monthly_minor)
-  SELECT concat_ws('-', %(prefix)s::text, to_char(now() AT TIME ZONE %(zone)s, 'YYYY'),
-      lpad(n::text, greatest(6, length(n::text)), '0')),
-    %(organization)s, %(id)s, %(buyer)s, %(currency)s, %(order_state)s, %(total)s, %(credit)s, %(monthly)s
-  FROM nextval('billing_order_number') AS n
-  RETURNING id, number),
-lines AS (
-  INSERT INTO billing_orderline (order_id, position, kind, reference, title, title_ar, quantity, unit_minor)
-  SELECT bought.id, l.position, l.kind, l.reference, l.title, l.title_ar, l.quantity, l.unit_minor
-  FROM bought, jsonb_to_recordset(%(lines)s::jsonb) AS l (position int, kind text, reference text, title text,
-    title_ar text, quantity int, unit_minor bigint)),
-redemption AS (
-  INSERT INTO billing_redemption (organization_id, voucher_id, checkout_id, cart_id, state, currency, grant_minor,
-    per_organization_limit, slot, grant_seq, resolved_at)
-  SELECT %(organization)s, %(voucher)s, %(id)s, %(cart)s, %(redemption_state)s, %(currency)s, %(grant)s, %(limit)s,
-    %(slot)s, %(grant_seq)s, CASE WHEN %(grant_seq)s IS NOT NULL THEN now() END
-  WHERE %(slot)s > 0
-  RETURNING id),
-hold AS (
-  INSERT INTO billing_credithold (organization_id, checkout_id, cart_id, source, amount_minor, state)
-  SELECT %(organization)s, %(id)s, %(cart)s, 'balance', %(hold)s, 'active' WHERE %(hold)s > 0)
-SELECT %(id)s::uuid, bought.id, bought.number, (SELECT id FROM redemption) FROM bought
-"""
-
-
-def _attempt_parameters(attempt: _Attempt, state: str, hold_minor: int, grant_seq: int | None) -> dict[str, Any]:
-    request, quote, use = attempt.request, attempt.quote, attempt.use
-    sold = state == Checkout.State.COMPLETED
-    return {
-        "id": uuid.uuid4(),
-        "organization": request.organization.pk,
-        "currency": attempt.currency.code,
-        "cart": request.cart_id,
-        "buyer": request.buyer.pk,
-        "env_type": request.env_type,
-        "selection": json.dumps(_selection(attempt)),
-        "state": state,
-        "quote_hash": bytes.fromhex(quote.hash),
-        "total": quote.total_minor,
-        "credit": quote.split.credit_minor,
-        "monthly": quote.monthly_minor,
-        "step": attempt.currency.psp_step,
-        "minimum": attempt.currency.psp_min_minor,
-        "lease_owner": None if sold else "request",
-        "lease": LEASE_SECONDS,
-        "actor": request.buyer.email,
-        "prefix": request.sovereign.order_prefix,
-        "zone": request.sovereign.time_zone,
-        "order_state": "paid" if sold else "pending_payment",
-        "lines": json.dumps(_line_rows(quote)),
-        "voucher": use.voucher.pk if use else None,
-        "redemption_state": "redeemed" if sold else "reserved",
-        "grant": attempt.granted_minor,
-        "limit": use.voucher.per_organization_limit if use else 1,
-        "slot": use.slot if use else 0,
-        "grant_seq": grant_seq if use and use.slot else None,
-        "hold": hold_minor,
-    }
-
-
-def _line_rows(quote: Quote) -> list[dict[str, Any]]:
-    return [
-        {
-            "position": position,
-            "kind": line.kind,
-            "reference": line.reference,
-            "title": line.title_en,
-            "title_ar": line.title_ar,
-            "quantity": line.quantity,
-            "unit_minor": line.unit_minor,
-        }
-        for position, line in enumerate(quote.lines, start=1)
-    ]
-
-
-def _selection(attempt: _Attempt) -> dict[str, Any]:
-    """Return what was bought in full, a Bundle's members included: delivery needs nothing else."""
-    lines = attempt.quote.lines
-    return {
-        "plan": attempt.priced.plan,
-        "blueprints": [line.reference for line in lines if line.kind == "blueprint"],
-        "addons": [line.reference for line in lines if line.kind == "addon"],
-        "bundle": attempt.priced.bundle,
-        "config": attempt.request.selection.config,
-    }
-
-
-def _claim_key(attempt: _Attempt, written: _Written, replaces: str, *, reply: dict[str, Any] | None) -> None:
+def _claim_key(attempt: Attempt, written: WrittenAttempt, replaces: str, *, reply: dict[str, Any] | None) -> None:
     request = attempt.request
     claimed = idempotency.claim(
         scope=request.scope,
@@ -387,22 +251,3 @@ def _claim_key(attempt: _Attempt, written: _Written, replaces: str, *, reply: di
     )
     if not claimed:
         raise KeyTaken
-
-
-def _take_place(attempt: _Attempt, *, column: str) -> None:
-    """Take the voucher's place; the last write of its transaction, because every buyer of a campaign wants this row.
-
-    :raises VoucherBusy: the places went to others since the voucher was read.
-    """
-    use = attempt.use
-    if use is None or not use.slot:
-        return
-    taken = execute(
-        f"UPDATE billing_voucher SET {column} = {column} + 1"  # noqa: S608  (one of two column names)
-        " WHERE id = %s AND active AND revoked_at IS NULL AND starts_at <= now()"
-        " AND (ends_at IS NULL OR ends_at > now())"
-        " AND (max_redemptions IS NULL OR reserved_count + redeemed_count < max_redemptions)",
-        [use.voucher.pk],
-    )
-    if not taken:
-        raise voucher_busy()

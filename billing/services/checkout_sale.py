@@ -15,7 +15,7 @@ from billing.models import Subscription
 from billing.services.ledger import Entry, LockedAccount, post_entries
 from catalyst.core import outbox
 from tenancy.models import Organization
-from tenancy.services.audit import append_audit
+from tenancy.services.audit import append_audit, organization_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,16 @@ def record_sale(
         entries.append(Entry("order_spend", -sale.credit_minor, "settlement", key, order_id=sale.order_id))
     if entries or held_delta_minor:
         post_entries(account, entries, actor=sale.actor, held_delta_minor=held_delta_minor)
+    _open_subscription(sale, now=now)
+    _announce(sale)
+
+
+def _open_subscription(sale: Sale, *, now: datetime) -> None:
     start, end = sale.period or (now, now + relativedelta(months=1))
     Subscription.objects.bulk_create(
         [
             Subscription(
-                organization_id=account.organization_id,
+                organization_id=sale.organization.pk,
                 currency_id=sale.currency,
                 env_type=sale.env_type,
                 order_id=sale.order_id,
@@ -65,20 +70,24 @@ def record_sale(
             )
         ]
     )
+
+
+def _announce(sale: Sale) -> None:
+    stream = organization_stream(sale.organization)
     outbox.publish(
         topic="order.paid",
         key=f"order.paid:{sale.order_id}",
-        stream=f"organization:{account.organization_id}",
+        stream=stream,
         payload={
             "order": sale.order_number,
-            "organization": account.organization_id,
+            "organization": sale.organization.pk,
             "buyer": sale.buyer_id,
             "env_type": sale.env_type,
             **sale.selection,
         },
     )
     append_audit(
-        stream=f"organization:{account.organization_id}",
+        stream=stream,
         actor=sale.actor,
         action="order.paid",
         target=f"order:{sale.order_number}",

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from billing.models import Voucher
 from billing.services.checkout_types import VoucherBusy
 from billing.services.vouchers import VoucherNotAccepting, closed_reason
+from catalyst.core.database import execute
 
 _BUSY_RETRY_SECONDS = 60
 
@@ -78,6 +79,24 @@ def voucher_busy() -> VoucherBusy:
     return VoucherBusy(
         _("All remaining uses are held by open orders. Try again in a minute or two."), retry_after=_BUSY_RETRY_SECONDS
     )
+
+
+def take_place(voucher: Voucher, *, column: str) -> None:
+    """Take one of the voucher's places (``reserved_count`` or ``redeemed_count``), by one conditional UPDATE.
+
+    A step, and the last write of its transaction: every buyer of a campaign wants this row.
+
+    :raises VoucherBusy: the places went to others since the voucher was read.
+    """
+    taken = execute(
+        f"UPDATE billing_voucher SET {column} = {column} + 1"  # noqa: S608  (one of two column names)
+        " WHERE id = %s AND active AND revoked_at IS NULL AND starts_at <= now()"
+        " AND (ends_at IS NULL OR ends_at > now())"
+        " AND (max_redemptions IS NULL OR reserved_count + redeemed_count < max_redemptions)",
+        [voucher.pk],
+    )
+    if not taken:
+        raise voucher_busy()
 
 
 def parse_uses(rows: list[dict[str, Any]]) -> list[OwnUse]:

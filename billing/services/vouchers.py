@@ -86,20 +86,7 @@ def issue_voucher(
     """
     _check_terms(terms, sovereign)
     normal = _new_code(terms.code)
-    voucher = Voucher(
-        code_key=code_key(normal),
-        code_sealed=seal(normal, place=_sealed_place(normal), scope=_STREAM),
-        code_hint=normal[-4:],
-        description=terms.description,
-        campaign=terms.campaign,
-        currency_id=terms.credit.currency,
-        grant_minor=terms.credit.amount,
-        starts_at=terms.starts_at or now,
-        ends_at=terms.ends_at,
-        max_redemptions=terms.max_redemptions,
-        per_organization_limit=terms.per_organization_limit,
-        issued_by=actor,
-    )
+    voucher = _new_voucher(terms, normal, actor=actor, now=now)
     try:
         voucher.save(force_insert=True)
     except IntegrityError as error:
@@ -198,6 +185,23 @@ def reveal_code(voucher: Voucher) -> str:
 
 def voucher_not_found() -> VoucherNotFound:
     return VoucherNotFound(_("We can't find this code."))
+
+
+def _new_voucher(terms: VoucherTerms, normal: str, *, actor: User | None, now: datetime) -> Voucher:
+    return Voucher(
+        code_key=code_key(normal),
+        code_sealed=seal(normal, place=_sealed_place(normal), scope=_STREAM),
+        code_hint=normal[-4:],
+        description=terms.description,
+        campaign=terms.campaign,
+        currency_id=terms.credit.currency,
+        grant_minor=terms.credit.amount,
+        starts_at=terms.starts_at or now,
+        ends_at=terms.ends_at,
+        max_redemptions=terms.max_redemptions,
+        per_organization_limit=terms.per_organization_limit,
+        issued_by=actor,
+    )
 
 
 def _sealed_place(normal: str) -> str:

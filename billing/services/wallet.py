@@ -9,14 +9,14 @@ from django.utils.translation import gettext as _
 from billing.models import LedgerEntry, Redemption, Voucher
 from billing.services.code_attempts import Guesser
 from billing.services.ledger import Entry, lock_account, open_account, post_entries
-from billing.services.own_vouchers import OwnUse, VoucherUse, decide_use, voucher_busy
+from billing.services.own_vouchers import OwnUse, VoucherUse, decide_use, take_place, voucher_busy
 from billing.services.vouchers import VoucherNotAccepting, look_up_voucher
 from catalyst.core import outbox
-from catalyst.core.database import execute, use_case
+from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError
 from catalyst.core.failpoints import fp
 from tenancy.models import Organization, Sovereign, User
-from tenancy.services.audit import append_audit
+from tenancy.services.audit import append_audit, organization_stream
 
 
 class VoucherAlreadyRedeemed(DomainError):
@@ -44,15 +44,7 @@ def _grant(*, voucher: Voucher, organization: Organization, actor: User, now: da
     if account.frozen_at:
         raise VoucherNotAccepting(_("This account takes no vouchers now."), voucher=voucher, reason="frozen")
     voucher.refresh_from_db()
-    rows = Redemption.objects.filter(
-        voucher=voucher, organization_id=organization.pk, state__in=["reserved", "redeemed"]
-    )
-    uses = [OwnUse(row.slot, row.cart_id, row.state == "reserved", row.checkout_id) for row in rows]
-    use = decide_use(voucher=voucher, uses=uses, cart_id=uuid.uuid4(), currency=account.currency, now=now)
-    if not isinstance(use, VoucherUse):
-        raise voucher_busy()
-    if not use.slot:
-        raise VoucherAlreadyRedeemed(_("Your organization used this voucher already; its credit is in your balance."))
+    slot = _free_slot(voucher, organization, currency=account.currency, now=now)
     redemption = Redemption(
         organization_id=organization.pk,
         voucher=voucher,
@@ -60,7 +52,7 @@ def _grant(*, voucher: Voucher, organization: Organization, actor: User, now: da
         currency_id=voucher.currency_id,
         grant_minor=voucher.grant_minor,
         per_organization_limit=voucher.per_organization_limit,
-        slot=use.slot,
+        slot=slot,
         grant_seq=account.last_seq + 1,
         resolved_at=now,
     )
@@ -68,28 +60,40 @@ def _grant(*, voucher: Voucher, organization: Organization, actor: User, now: da
     key = f"grant:{redemption.pk}"
     entry = Entry("voucher_grant", voucher.grant_minor, "promotion", key, redemption_id=redemption.pk)
     post_entries(account, [entry], actor=actor.email)
-    stream = f"organization:{organization.pk}"
+    _announce(redemption, organization, actor)
+    take_place(voucher, column="redeemed_count")
+    fp("redeem.wallet.in_tx")
+    return LedgerEntry.objects.get(organization_id=organization.pk, seq=account.last_seq + 1)
+
+
+def _free_slot(voucher: Voucher, organization: Organization, *, currency: str, now: datetime) -> int:
+    rows = Redemption.objects.filter(
+        voucher=voucher, organization_id=organization.pk, state__in=["reserved", "redeemed"]
+    )
+    uses = [OwnUse(row.slot, row.cart_id, row.state == "reserved", row.checkout_id) for row in rows]
+    use = decide_use(voucher=voucher, uses=uses, cart_id=uuid.uuid4(), currency=currency, now=now)
+    if not isinstance(use, VoucherUse):
+        raise voucher_busy()
+    if not use.slot:
+        raise VoucherAlreadyRedeemed(_("Your organization used this voucher already; its credit is in your balance."))
+    return use.slot
+
+
+def _announce(redemption: Redemption, organization: Organization, actor: User) -> None:
     outbox.publish(
         topic="voucher.redeemed",
         key=f"voucher.redeemed:{redemption.pk}",
-        stream=stream,
-        payload={"redemption": redemption.pk, "amount": voucher.grant_minor, "currency": voucher.currency_id},
+        stream=organization_stream(organization),
+        payload={
+            "redemption": redemption.pk,
+            "amount": redemption.grant_minor,
+            "currency": redemption.currency_id,
+        },
     )
     append_audit(
-        stream=stream,
-        actor=actor.email,
+        stream=organization_stream(organization),
+        actor=actor,
         action="voucher.redeemed",
-        target=f"voucher:{voucher.pk}",
-        detail={"credit": voucher.grant_minor, "currency": voucher.currency_id},
+        target=f"voucher:{redemption.voucher_id}",
+        detail={"credit": redemption.grant_minor, "currency": redemption.currency_id},
     )
-    taken = execute(
-        "UPDATE billing_voucher SET redeemed_count = redeemed_count + 1"
-        " WHERE id = %s AND active AND revoked_at IS NULL AND starts_at <= now()"
-        " AND (ends_at IS NULL OR ends_at > now())"
-        " AND (max_redemptions IS NULL OR reserved_count + redeemed_count < max_redemptions)",
-        [voucher.pk],
-    )
-    if not taken:
-        raise voucher_busy()
-    fp("redeem.wallet.in_tx")
-    return LedgerEntry.objects.get(organization_id=organization.pk, seq=account.last_seq + 1)

@@ -1,8 +1,8 @@
 """Secrets at rest: AES-256-GCM bound to the place where the ciphertext stands.
 
 A sealed value reads ``v1:<key id>:<nonce>:<ciphertext>``. Every scope (an Organization, or the Sovereign) has its own
-key, derived from a master key that lives outside the database, so a ciphertext moved to another row or Organization does
-not open.
+key, derived from a master key that lives outside the database, so a ciphertext moved to another row or Organization
+does not open.
 Source: docs/operations.md, "Keys"; RFC 5869 for the derivation.
 """
 

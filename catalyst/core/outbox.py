@@ -1,8 +1,8 @@
 """The one event log: publish in the transaction of the effect, relay afterwards, deliver until done.
 
-``publish`` writes; ``relay_once`` (one process at a time) gives committed events their gapless sequence and one delivery
-row per consumer; ``run_delivery`` runs a consumer. What Redis carries is only "look now": every step is found again by a
-sweep.
+``publish`` writes; ``relay_once`` (one process at a time) gives committed events their gapless sequence and one
+delivery row per consumer; ``run_delivery`` runs a consumer. What Redis carries is only "look now": every step is found
+again by a sweep.
 """
 
 from collections.abc import Callable
@@ -113,9 +113,8 @@ def run_delivery(*, delivery_id: int, owner: str) -> bool:
     if not claimed:
         return False
     delivery = Delivery.objects.select_related("message").get(pk=delivery_id)
-    consumer = _consumers[delivery.message.topic][delivery.consumer]
     try:
-        consumer(as_message(delivery.message))
+        _consumers[delivery.message.topic][delivery.consumer](as_message(delivery.message))
     except Exception as error:
         _record_failure(delivery, error)
         return False

@@ -7,10 +7,13 @@ crash repeats nothing. Dropping the tables and folding again gives equal rows.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
 from django.db import transaction
 
 from catalyst.core.models import Outbox, ProjectorCursor
 from catalyst.core.outbox import Message, as_message
+
+log = structlog.get_logger(__name__)
 
 _BATCH = 500
 
@@ -37,11 +40,17 @@ def projector_names() -> list[str]:
 
 
 def run_projectors() -> int:
-    """Fold everything that is published and not yet folded; return how many events were applied."""
+    """Fold everything that is published and not yet folded; return how many events were read.
+
+    A projector that fails stops only itself: it stays where it is, with an alarm, and the others go on.
+    """
     applied = 0
     for name in projector_names():
-        while step := _advance(_projectors[name]):
-            applied += step
+        try:
+            while step := _advance(_projectors[name]):
+                applied += step
+        except Exception as error:
+            log.error("projector_failed", projector=name, alarm=True, exc_info=error)
     return applied
 
 

@@ -16,7 +16,7 @@ from catalyst.core.errors import DomainError
 from catalyst.core.money import round_up
 from marketplace.models import AddOn
 from marketplace.selectors import bundles as bundle_rules
-from marketplace.selectors.blueprint_index import Listing, index_of
+from marketplace.selectors.blueprint_index import index_of
 from marketplace.selectors.capacity import Footprint, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Lock, Root, resolve
 from marketplace.selectors.offer import AddOnRow, BundleRow, Offer, PlanRow, load_offer
@@ -88,11 +88,7 @@ def price_selection(
     offer = load_offer(organization, currency=currency, at=at)
     chosen_plan = _chosen_plan(offer, plan)
     chosen, applied = _chosen_blueprints(offer, blueprints, bundle)
-    monthly = [
-        _line("plan", chosen_plan, chosen_plan.price_minor or 0),
-        *[_blueprint_line(offer.listings[name]) for name in chosen],
-        *_addon_lines(offer, addons, chosen_plan),
-    ]
+    monthly = _monthly_lines(offer, chosen_plan, chosen, addons)
     lines = (*monthly, *_discount(offer, applied, chosen_plan))
     lock = resolve(index=index_of(offer.listings), roots=[Root(name.removeprefix("bp-"), name) for name in chosen])
     used = used_by(lock.footprints())
@@ -133,8 +129,13 @@ def _chosen_blueprints(offer: Offer, names: Iterable[str], bundle: str) -> tuple
     raise _unavailable(bundle, "/bundle")
 
 
-def _blueprint_line(listing: Listing) -> PricedLine:
-    return PricedLine("blueprint", listing.name, listing.title, listing.title, 1, listing.price_minor)
+def _monthly_lines(offer: Offer, plan: PlanRow, chosen: Iterable[str], addons: Iterable[str]) -> list[PricedLine]:
+    listings = [offer.listings[name] for name in chosen]
+    return [
+        _line("plan", plan, plan.price_minor or 0),
+        *[PricedLine("blueprint", each.name, each.title, each.title, 1, each.price_minor) for each in listings],
+        *_addon_lines(offer, addons, plan),
+    ]
 
 
 def _addon_lines(offer: Offer, addons: Iterable[str], plan: PlanRow) -> list[PricedLine]:

@@ -29,7 +29,7 @@ from tenancy.services.organizations import create_organization
 class OrganizationListView(ApiView):
     required_permissions = {"GET": SIGNED_IN, "POST": SIGNED_IN}
 
-    @extend_schema(responses=page_of(OrganizationOutput))
+    @extend_schema(operation_id="v1_organizations_list", responses=page_of(OrganizationOutput))
     def get(self, request: Request) -> Response:
         """List the Organizations that the caller belongs to."""
         organizations = organizations_of(request.user)

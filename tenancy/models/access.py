@@ -53,7 +53,7 @@ class ApiToken(models.Model):
 
 
 class AuditHead(models.Model):
-    """The end of one audit chain; the row that an append locks. ``stream`` is ``organization:<id>`` or ``sovereign``."""
+    """The end of one audit chain, locked by an append. ``stream`` is ``organization:<id>`` or ``sovereign``."""
 
     stream = models.TextField(primary_key=True)
     last_seq = models.BigIntegerField(default=0)

@@ -58,7 +58,9 @@ class User(AbstractBaseUser):
         verbose_name_plural = _("users")
         constraints = [
             models.CheckConstraint(condition=Q(Exact(F("email"), Lower("email"))), name="user_email_normal"),
-            models.CheckConstraint(condition=Q(staff_role__in=["", "sovereign-admin", "support-agent"]), name="user_staff_role"),
+            models.CheckConstraint(
+                condition=Q(staff_role__in=["", "sovereign-admin", "support-agent"]), name="user_staff_role"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -74,7 +76,7 @@ class User(AbstractBaseUser):
         return self.staff_role == self.StaffRole.ADMIN
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Answer Django's own question for models outside our apps (sessions, e-mail addresses of the login library)."""
+        """Answer Django's own question for models outside our apps, such as sessions."""
         return self.is_active and self.is_superuser
 
     def has_module_perms(self, app_label: str) -> bool:

@@ -8,11 +8,11 @@ from django.db import connection
 
 pytestmark = pytest.mark.django_db
 
-# One order of a Voucher per checkout is Django's own name for ``unique=True``: billing_redemption_checkout_id_key.
+# One order of a Voucher per checkout is Django's own name for ``unique=True``: redemption_per_checkout.
 CONSTRAINTS = [
     "account_currency",
     "account_no_overdraft",
-    "billing_redemption_checkout_id_key",
+    "redemption_per_checkout",
     "checkout_after_handover",
     "checkout_before_handover",
     "checkout_cart_key",

@@ -1,5 +1,6 @@
 """Fixtures of the money tests."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from billing.services.ledger import open_account
 from tenancy.models import Organization, Sovereign, User
 from tests import factories
 from tests.billing.shop import PLAN_MINOR, Shop
+from tests.crash.client import CrashServer
 from tests.stripe_standin import StripeStandIn
 
 
@@ -39,3 +41,10 @@ def shop(shop_without_processor: Shop, stripe_standin: StripeStandIn, settings: 
     shop_without_processor.standin = stripe_standin
     shop_without_processor.configure_processor()
     return shop_without_processor
+
+
+@pytest.fixture(scope="session")
+def crash_server(django_db_setup: None) -> Iterator[CrashServer]:
+    """The process that lends children to die, for the whole run: it takes seconds to start and a child none."""
+    with CrashServer() as server:
+        yield server

@@ -2,10 +2,11 @@
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from billing.models import Account, Checkout, LedgerEntry, Order, Redemption, Voucher
 from billing.services.checkout import start_checkout
@@ -15,7 +16,9 @@ from billing.services.settings import update_billing_settings
 from billing.services.vouchers import VoucherTerms, issue_voucher
 from catalyst.core.money import Money
 from tenancy.models import Membership, Organization, Sovereign, User
+from tenancy.services.tokens import issue_token
 from tests import factories
+from tests.billing.api.calls import Calls
 from tests.stripe_standin import StripeStandIn
 
 PLAN_MINOR = 50_000
@@ -62,6 +65,21 @@ class Shop:
         user = factories.MembershipFactory(organization=organization, role=Membership.Role.ADMIN).user
         open_account(organization=organization, sovereign=self.sovereign)
         return organization, user
+
+    def with_customer(self, slug: str) -> "Shop":
+        """Return the same shop with another customer in it."""
+        organization, buyer = self.customer(slug)
+        return replace(self, organization=organization, buyer=buyer)
+
+    def calls(self) -> Calls:
+        """Return the customer's way in: the API, with a bearer token of their own."""
+        client = APIClient(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=self.authorization())
+        return Calls(client, self.organization.slug)
+
+    def authorization(self) -> str:
+        _, token = issue_token(user=self.buyer, actor=self.buyer, now=timezone.now())
+        return f"Bearer {token}"
 
     def request(self, **changes: Any) -> CheckoutRequest:
         """Return a command to buy the Plan with one Application; keywords replace its parts."""

@@ -25,7 +25,7 @@ PATHS = (
 
 
 def test_an_organization_without_an_account_has_nothing(shop_without_processor: Shop, api_as: Any) -> None:
-    user = MembershipFactory(organization=OrganizationFactory(slug="initech"), role=Membership.Role.ADMIN).user
+    user = MembershipFactory.create(organization=OrganizationFactory.create(slug="initech"), role=Membership.Role.ADMIN).user
 
     calls = Calls(api_as(user), "initech")
 
@@ -137,7 +137,7 @@ def test_a_stranger_changes_nothing(
 
 def test_a_viewer_reads_and_does_not_redeem(shop_without_processor: Shop, api_as: Callable[..., APIClient]) -> None:
     voucher = shop_without_processor.voucher()
-    viewer = MembershipFactory(organization=shop_without_processor.organization, role=Membership.Role.VIEWER).user
+    viewer = MembershipFactory.create(organization=shop_without_processor.organization, role=Membership.Role.VIEWER).user
     calls = Calls(api_as(viewer), "acme")
     before = books(shop_without_processor, voucher)
 
@@ -149,6 +149,6 @@ def test_a_viewer_reads_and_does_not_redeem(shop_without_processor: Shop, api_as
 
 
 def test_a_developer_does_not_see_money(shop_without_processor: Shop, api_as: Callable[..., APIClient]) -> None:
-    developer = MembershipFactory(organization=shop_without_processor.organization, role="org-developer").user
+    developer = MembershipFactory.create(organization=shop_without_processor.organization, role="org-developer").user
 
     assert refusal(Calls(api_as(developer), "acme").get("balance/")) == (403, "permission_denied")

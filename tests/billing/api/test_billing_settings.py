@@ -89,7 +89,7 @@ def test_an_empty_change_writes_nothing(staff: APIClient) -> None:
 def test_is_for_the_sovereigns_administrators(
     shop_without_processor: Shop, buyer: Calls, api_as: Callable[..., APIClient], api: APIClient
 ) -> None:
-    support = api_as(UserFactory(staff_role=User.StaffRole.SUPPORT, staff_groups=["finance"]))
+    support = api_as(UserFactory.create(staff_role=User.StaffRole.SUPPORT, staff_groups=["finance"]))
 
     for client in (support, buyer.http):
         assert refusal(client.get(URL)) == (403, "permission_denied")

@@ -190,7 +190,7 @@ def test_does_not_cancel_what_is_paid(buyer: Calls, shop_without_processor: Shop
 
 
 def test_a_viewer_sees_and_may_not_buy(card_buyer: Calls, shop: Shop, api_as: Callable[..., APIClient]) -> None:
-    viewer = MembershipFactory(organization=shop.organization, role=Membership.Role.VIEWER).user
+    viewer = MembershipFactory.create(organization=shop.organization, role=Membership.Role.VIEWER).user
     calls = Calls(api_as(viewer), "acme")
     opened = card_buyer.buy().json()
     before = books(shop)
@@ -215,7 +215,7 @@ def test_a_token_for_another_environment_does_not_buy(
 
 def test_refuses_in_order(buyer: Calls, api: APIClient, api_as: Callable[..., APIClient], stranger: Any) -> None:
     """Not signed in, then not yours, then malformed."""
-    broken = {"data": b"{", "content_type": "application/json"}
+    broken: dict[str, Any] = {"data": b"{", "content_type": "application/json"}
 
     assert refusal(api.post(buyer.url("checkouts/"), **broken)) == (401, "not_authenticated")
     assert refusal(api_as(stranger).post(buyer.url("checkouts/"), **broken)) == (404, "not_found")

@@ -75,9 +75,9 @@ def test_two_selections_have_two_hashes(buyer: Calls, shop_without_processor: Sh
 def test_refuses_what_cannot_be_bought(
     call: str, changes: dict[str, Any], pointer: str, buyer: Calls, shop_without_processor: Shop
 ) -> None:
-    BlueprintFactory(slug="later", state="soon")
-    PriceFactory(kind="blueprint", reference="bp-later", amount_minor=0)
-    AddOnFactory(slug="unpriced")
+    BlueprintFactory.create(slug="later", state="soon")
+    PriceFactory.create(kind="blueprint", reference="bp-later", amount_minor=0)
+    AddOnFactory.create(slug="unpriced")
     before = books(shop_without_processor)
 
     response = getattr(buyer, call)(**changes)

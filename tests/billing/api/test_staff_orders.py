@@ -27,7 +27,7 @@ def test_lists_the_orders_of_everybody(
     shop_without_processor: Shop, buyer: Calls, api_as: Callable[..., APIClient]
 ) -> None:
     _sell(shop_without_processor, 2)
-    support = api_as(UserFactory(staff_role=User.StaffRole.SUPPORT))
+    support = api_as(UserFactory.create(staff_role=User.StaffRole.SUPPORT))
 
     rows = support.get(URL).json()["results"]
 

@@ -114,8 +114,8 @@ def test_credit_that_was_granted_stays_after_a_revocation(staff: APIClient, buye
 def test_only_voucher_managers_see_and_issue(
     shop_without_processor: Shop, buyer: Calls, api_as: Callable[..., APIClient], api: APIClient
 ) -> None:
-    support = api_as(UserFactory(staff_role=User.StaffRole.SUPPORT))
-    finance = api_as(UserFactory(staff_role=User.StaffRole.SUPPORT, staff_groups=["finance"]))
+    support = api_as(UserFactory.create(staff_role=User.StaffRole.SUPPORT))
+    finance = api_as(UserFactory.create(staff_role=User.StaffRole.SUPPORT, staff_groups=["finance"]))
     code = shop_without_processor.code(shop_without_processor.voucher())
 
     for client in (support, buyer.http):

@@ -1,0 +1,88 @@
+"""What the staff enter: a new Voucher, and the processor's keys."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from billing.services.settings import PUBLIC, SECRETS
+from billing.services.vouchers import VoucherTerms
+from catalyst.core.money import InvalidAmount, Money, parse_amount
+
+_LABELS = {
+    "stripe_secret_key": _("Secret key"),
+    "stripe_webhook_secret": _("Webhook secret"),
+    "stripe_publishable_key": _("Publishable key"),
+}
+
+
+class _Moment(forms.DateTimeInput):
+    input_type = "datetime-local"
+
+
+class IssueVoucherForm(forms.Form):
+    credit = forms.CharField(label=_("Credit"), help_text=_("For example 12.500"))
+    code = forms.CharField(
+        label=_("Code"),
+        required=False,
+        help_text=_(
+            "Leave empty to have one generated. A code that you choose is easy to guess: give it a cap and an end."
+        ),
+    )
+    description = forms.CharField(label=_("Description"), max_length=200, required=False)
+    campaign = forms.CharField(label=_("Campaign"), max_length=60, required=False)
+    max_redemptions = forms.IntegerField(
+        label=_("Uses in all"), min_value=1, max_value=10**6, required=False, help_text=_("Empty: no limit.")
+    )
+    per_organization_limit = forms.IntegerField(
+        label=_("Uses per Organization"), min_value=1, max_value=1000, initial=1
+    )
+    starts_at = forms.DateTimeField(label=_("Starts"), required=False, widget=_Moment, help_text=_("Empty: now."))
+    ends_at = forms.DateTimeField(label=_("Ends"), required=False, widget=_Moment, help_text=_("Empty: never."))
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency = currency
+
+    def clean_credit(self) -> Money:
+        try:
+            return parse_amount(self.cleaned_data["credit"], self.currency)
+        except InvalidAmount as error:
+            raise forms.ValidationError(error.message) from None
+
+    def terms(self) -> VoucherTerms:
+        return VoucherTerms(**self.cleaned_data)
+
+
+class BillingSettingsForm(forms.Form):
+    """One field and one "clear" box per key; a field that is left empty changes nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in (*SECRETS, *PUBLIC):
+            widget = forms.PasswordInput(attrs={"autocomplete": "off"}) if name in SECRETS else forms.TextInput()
+            self.fields[name] = forms.CharField(
+                label=_LABELS[name], required=False, max_length=300, widget=widget, help_text=_("Empty: unchanged.")
+            )
+            self.fields[_clear(name)] = forms.BooleanField(label=_("Clear"), required=False)
+
+    def clean(self) -> dict[str, Any]:
+        for name in (*SECRETS, *PUBLIC):
+            if self.cleaned_data.get(name) and self.cleaned_data.get(_clear(name)):
+                self.add_error(name, gettext("Enter a new key or clear the stored one, not both."))
+        return self.cleaned_data
+
+    def changes(self) -> dict[str, str | None]:
+        """Return only what the person asked to change."""
+        changes: dict[str, str | None] = {}
+        for name in (*SECRETS, *PUBLIC):
+            if self.cleaned_data[_clear(name)]:
+                changes[name] = None
+            elif self.cleaned_data[name]:
+                changes[name] = self.cleaned_data[name]
+        return changes
+
+
+def _clear(name: str) -> str:
+    return f"clear_{name}"
