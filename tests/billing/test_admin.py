@@ -108,7 +108,11 @@ def test_issues_a_voucher_and_shows_its_code(admin: Client, shop_without_process
     page = admin.post(_url("voucher", "add"), fields, follow=True).content.decode()
 
     voucher = Voucher.objects.get()
-    assert (voucher.grant_minor, voucher.max_redemptions, voucher.issued_by) == (12_500, 7, shop_without_processor.staff)
+    assert (voucher.grant_minor, voucher.max_redemptions, voucher.issued_by) == (
+        12_500,
+        7,
+        shop_without_processor.staff,
+    )
     shown = [word for word in page.replace("<", " ").replace(">", " ").split() if word.count("-") == 4]
     assert [word.replace("-", "")[-4:] for word in shown if len(word) == 21][:1] == [voucher.code_hint]
     assert f"…{voucher.code_hint}" in admin.get(_url("voucher")).content.decode()

@@ -1,81 +1,158 @@
 """The founding bug: whatever fails before the hand-over, nothing is used up and the same code works at once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from billing.models import BillingSettings, PspCall, Voucher
-from billing.services.checkout_sweep import sweep_psp_calls
-from billing.services.psp import ProcessorNotConfigured, ProcessorRejected, ProcessorUnavailable
-from catalyst.core.database import execute
-from tests.billing.shop import VOUCHER_MINOR, Books, Shop, books
-from tests.stripe_standin import Fault
+from billing.models import BillingSettings
+from catalyst.core.models import Outbox
+from marketplace.models import Application
+from tests import factories
+from tests.billing.api.calls import omr, refusal
+from tests.billing.killed import sweep
+from tests.billing.shop import PLAN_MINOR, VOUCHER_MINOR, Books, Shop, books
+from tests.conftest import owner_connection
+from tests.crash.oracle import assert_sound
+from tests.stripe_standin import Fault, StripeStandIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+UNTOUCHED = Books(0, 0, [], [], [], [], 0, 0)
+GIVEN_BACK = Books(0, 0, [], ["released"], ["cancelled"], ["compensated"], 0, 0)
+NOT_CONFIGURED = (503, "payment_processor_not_configured")
+REJECTED = (502, "payment_processor_rejected")
 
-def assert_code_works(shop: Shop, voucher: Voucher) -> None:
-    """The same code buys: it is granted once, and the shopper has a card page for the rest."""
+
+@pytest.fixture(autouse=True)
+def _nothing_is_delivered(catalyst_home: Path) -> Iterator[None]:
+    """No test here pays, so none may start a delivery or make a Git repository."""
+    yield
+    assert Outbox.objects.filter(topic="order.paid").count() == 0
+    assert Application.objects.count() == 0
+    assert list(catalyst_home.rglob("*.git")) == []
+
+
+def assert_code_works(shop: Shop, code: str) -> None:
+    """The same code buys: it is granted once, and the shopper has one card page for the rest."""
     assert shop.standin is not None
-    outcome = shop.buy(voucher_code=shop.code(voucher))
-    assert outcome.state == "awaiting_payment"
-    after = books(shop, voucher)
-    assert after.entries == [("voucher_grant", VOUCHER_MINOR)]
-    assert (after.posted, after.held) == (VOUCHER_MINOR, VOUCHER_MINOR)
-    assert (after.reserved_count, after.redeemed_count) == (0, 1)
-    payable = [session for session in shop.standin.sessions(status="open") if session["url"] == outcome.session_url]
-    assert [session["amount_total"] for session in payable] == [40_000]
+    answer = shop.calls().buy(voucher_code=code)
+    assert (answer.status_code, answer.json()["state"]) == (201, "awaiting_payment")
+    assert answer.json()["order"]["credit"] == omr(VOUCHER_MINOR)
+    account = books(shop)
+    assert account.entries == [("voucher_grant", VOUCHER_MINOR)]
+    assert (account.posted, account.held) == (VOUCHER_MINOR, VOUCHER_MINOR)
+    assert (account.redemptions[-1], account.orders[-1]) == ("redeemed", "pending_payment")
+    (payable,) = shop.standin.sessions(status="open")
+    assert (payable["url"], payable["amount_total"]) == (answer.json()["session_url"], PLAN_MINOR - VOUCHER_MINOR)
+    sweep()
+    assert_sound(shop.organization.pk, shop.standin)
 
 
-def untouched(before: Books) -> Books:
-    return Books(before.posted, before.held, [], [], [], [], 0, 0)
+@contextmanager
+def failing_insert(table: str) -> Iterator[None]:
+    """Let the database refuse every new row of a table."""
+    with owner_connection() as owner:
+        owner.execute(
+            "CREATE FUNCTION refuse_row() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'no space left on device' USING errcode = 'disk_full'; END $$"
+        )
+        owner.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_row()")
+        try:
+            yield
+        finally:
+            owner.execute("DROP FUNCTION refuse_row CASCADE")
 
 
 def test_missing_processor_refuses_before_anything_is_reserved(
-    shop_without_processor: Shop, stripe_standin: Any, settings: Any
+    shop_without_processor: Shop, stripe_standin: StripeStandIn, settings: Any
 ) -> None:
     shop = shop_without_processor
     voucher = shop.voucher()
-    before = books(shop, voucher)
 
-    with pytest.raises(ProcessorNotConfigured) as refusal:
-        shop.buy(voucher_code=shop.code(voucher))
+    answer = shop.calls().buy(voucher_code=shop.code(voucher))
 
-    assert (refusal.value.code, refusal.value.status) == ("payment_processor_not_configured", 503)
-    assert books(shop, voucher) == before == untouched(before)
+    assert refusal(answer) == NOT_CONFIGURED
+    assert books(shop, voucher) == UNTOUCHED
+    assert stripe_standin.calls.count() == 0
     settings.STRIPE_API_BASE, shop.standin = stripe_standin.url, stripe_standin
     shop.configure_processor()
-    assert_code_works(shop, voucher)
+    assert_code_works(shop, shop.code(voucher))
 
 
 def test_unreadable_settings_refuse_before_anything_is_reserved(shop: Shop) -> None:
     voucher = shop.voucher()
-    before = books(shop, voucher)
     BillingSettings.objects.update(stripe_secret_key_sealed="v1:00000000:AAAA:AAAA")
 
-    with pytest.raises(ProcessorNotConfigured):
-        shop.buy(voucher_code=shop.code(voucher))
+    answer = shop.calls().buy(voucher_code=shop.code(voucher))
 
-    assert books(shop, voucher) == before
+    assert refusal(answer) == NOT_CONFIGURED
+    assert books(shop, voucher) == UNTOUCHED
+    assert shop.standin is not None
+    assert shop.standin.calls.count() == 0
     shop.configure_processor()
-    assert_code_works(shop, voucher)
+    assert_code_works(shop, shop.code(voucher))
+
+
+@pytest.mark.parametrize("table", ["billing_order", "billing_orderline", "billing_redemption", "core_idempotencykey"])
+def test_a_failing_insert_rolls_everything_back(shop: Shop, table: str) -> None:
+    voucher = shop.voucher()
+
+    with failing_insert(table):
+        answer = shop.calls().buy(voucher_code=shop.code(voucher))
+
+    assert answer.status_code in (500, 503)
+    assert books(shop, voucher) == UNTOUCHED
+    assert shop.standin is not None
+    assert shop.standin.calls.count() == 0
+    assert_code_works(shop, shop.code(voucher))
+
+
+@pytest.mark.parametrize("table", ["billing_pspcall", "billing_credithold", "billing_ledgerentry"])
+def test_a_failing_insert_after_the_reservation_is_undone_by_the_sweeper(shop: Shop, table: str) -> None:
+    voucher = shop.voucher()
+
+    with failing_insert(table):
+        answer = shop.calls().buy(voucher_code=shop.code(voucher))
+        assert answer.status_code in (500, 503)
+        assert (books(shop, voucher).entries, books(shop, voucher).held) == ([], 0)
+        sweep()
+
+    assert books(shop, voucher) == GIVEN_BACK
+    assert_sound(shop.organization.pk, shop.standin)
+    assert_code_works(shop, shop.code(voucher))
+
+
+def test_a_price_that_cannot_be_found_touches_nothing(shop: Shop) -> None:
+    voucher = shop.voucher()
+    factories.PlanFactory(slug="unpriced", title_en="Unpriced", title_ar="Unpriced")
+
+    answer = shop.calls().buy(voucher_code=shop.code(voucher), plan="unpriced")
+
+    assert refusal(answer) == (422, "line_unavailable")
+    assert books(shop, voucher) == UNTOUCHED
+    assert shop.standin is not None
+    assert shop.standin.calls.count() == 0
+    assert_code_works(shop, shop.code(voucher))
 
 
 @pytest.mark.parametrize("operation", ["customers.create", "coupons.create", "checkout.sessions.create"])
-def test_a_rejected_call_gives_everything_back(shop: Shop, operation: str) -> None:
+@pytest.mark.parametrize("fault", [Fault.ERROR_400, Fault.ERROR_402])
+def test_a_rejected_call_gives_everything_back(shop: Shop, operation: str, fault: Fault) -> None:
     voucher = shop.voucher()
     assert shop.standin is not None
-    shop.standin.script(operation, Fault.ERROR_400)
+    shop.standin.script(operation, fault)
 
-    with pytest.raises(ProcessorRejected) as refusal:
-        shop.buy(voucher_code=shop.code(voucher))
+    answer = shop.calls().buy(voucher_code=shop.code(voucher))
 
-    assert (refusal.value.code, refusal.value.status) == ("payment_processor_rejected", 502)
-    after = books(shop, voucher)
-    assert (after.redemptions, after.orders, after.checkouts) == (["released"], ["cancelled"], ["compensated"])
-    assert (after.entries, after.held, after.reserved_count, after.redeemed_count) == ([], 0, 0, 0)
-    assert_code_works(shop, voucher)
+    assert refusal(answer) == REJECTED
+    assert books(shop, voucher) == GIVEN_BACK
+    assert shop.standin.sessions() == []
+    sweep()
+    assert_sound(shop.organization.pk, shop.standin)
+    assert_code_works(shop, shop.code(voucher))
 
 
 def test_a_revoked_key_gives_everything_back(shop: Shop) -> None:
@@ -83,41 +160,22 @@ def test_a_revoked_key_gives_everything_back(shop: Shop) -> None:
     assert shop.standin is not None
     shop.standin.keys.clear()
 
-    with pytest.raises(ProcessorNotConfigured):
-        shop.buy(voucher_code=shop.code(voucher))
+    answer = shop.calls().buy(voucher_code=shop.code(voucher))
 
-    assert books(shop, voucher).redemptions == ["released"]
+    assert refusal(answer) == NOT_CONFIGURED
+    assert books(shop, voucher) == GIVEN_BACK
     shop.standin.keys.add("sk_test_standin")
-    assert_code_works(shop, voucher)
+    assert_code_works(shop, shop.code(voucher))
 
 
-def test_a_reply_lost_once_still_reaches_the_one_session(shop: Shop) -> None:
+@pytest.mark.parametrize("fault", [Fault.ERROR_401, Fault.ERROR_403])
+def test_a_key_refused_in_the_middle_gives_everything_back(shop: Shop, fault: Fault) -> None:
     voucher = shop.voucher()
     assert shop.standin is not None
-    shop.standin.script("checkout.sessions.create", Fault.DROP_AFTER)
+    shop.standin.script("checkout.sessions.create", fault)
 
-    outcome = shop.buy(voucher_code=shop.code(voucher))
+    answer = shop.calls().buy(voucher_code=shop.code(voucher))
 
-    assert outcome.state == "awaiting_payment"
-    assert shop.standin.calls.effect_count("checkout.sessions.create") == 1
-    assert [session["url"] for session in shop.standin.sessions(status="open")] == [outcome.session_url]
-
-
-def test_a_reply_lost_for_good_frees_the_code_and_the_cleaner_expires_the_stray(shop: Shop) -> None:
-    voucher = shop.voucher()
-    assert shop.standin is not None
-    shop.standin.script("checkout.sessions.create", Fault.DROP_AFTER, times=2)
-
-    with pytest.raises(ProcessorUnavailable) as refusal:
-        shop.buy(voucher_code=shop.code(voucher))
-
-    assert (refusal.value.code, refusal.value.status) == ("payment_processor_unavailable", 503)
-    after = books(shop, voucher)
-    assert (after.redemptions, after.checkouts, after.entries) == (["released"], ["compensated"], [])
-    stray = shop.standin.sessions(status="open")
-    assert len(stray) == 1
-    execute("UPDATE billing_pspcall SET next_action_at = now()")
-    sweep_psp_calls(now=timezone.now())
-    assert shop.standin.get("checkout.session", stray[0]["id"])["status"] == "expired"
-    assert PspCall.objects.get(op="session.create").state == "voided"
-    assert_code_works(shop, voucher)
+    assert refusal(answer) == NOT_CONFIGURED
+    assert books(shop, voucher) == GIVEN_BACK
+    assert_code_works(shop, shop.code(voucher))

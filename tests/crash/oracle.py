@@ -82,4 +82,5 @@ def _assert_sessions(checkout: Checkout, standin: StripeStandIn) -> None:
     assert len(sessions) <= 1
     if checkout.state in _CLOSED_WITHOUT_SALE:
         assert payable == []
+        assert [row["id"] for row in standin.all("coupon", id=f"co_{checkout.pk}")] == []
     assert set(payable + paid) <= {checkout.psp_session_id}

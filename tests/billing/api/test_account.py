@@ -25,7 +25,9 @@ PATHS = (
 
 
 def test_an_organization_without_an_account_has_nothing(shop_without_processor: Shop, api_as: Any) -> None:
-    user = MembershipFactory.create(organization=OrganizationFactory.create(slug="initech"), role=Membership.Role.ADMIN).user
+    user = MembershipFactory.create(
+        organization=OrganizationFactory.create(slug="initech"), role=Membership.Role.ADMIN
+    ).user
 
     calls = Calls(api_as(user), "initech")
 
@@ -137,7 +139,9 @@ def test_a_stranger_changes_nothing(
 
 def test_a_viewer_reads_and_does_not_redeem(shop_without_processor: Shop, api_as: Callable[..., APIClient]) -> None:
     voucher = shop_without_processor.voucher()
-    viewer = MembershipFactory.create(organization=shop_without_processor.organization, role=Membership.Role.VIEWER).user
+    viewer = MembershipFactory.create(
+        organization=shop_without_processor.organization, role=Membership.Role.VIEWER
+    ).user
     calls = Calls(api_as(viewer), "acme")
     before = books(shop_without_processor, voucher)
 

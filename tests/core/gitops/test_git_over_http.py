@@ -247,6 +247,7 @@ def test_a_program_that_hangs_is_killed_with_its_children(
     assert has_ended(int((tmp_path / "child").read_text()))
 
 
+@pytest.mark.django_db  # closing a response makes Django look at its database connections
 def test_closing_an_unread_answer_ends_the_program(repository: BareRepository) -> None:
     response = serve(requests.get("/"), repository.path, "/info/refs", "service=git-upload-pack")
 
