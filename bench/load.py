@@ -115,7 +115,7 @@ def run(load: Load) -> Result:
     began = time.perf_counter()
 
     def is_over() -> bool:
-        return time.perf_counter() - began > load.seconds or bool(load.requests) and result.sent >= load.requests
+        return time.perf_counter() - began > load.seconds or (bool(load.requests) and result.sent >= load.requests)
 
     for _ in range(load.connections):
         shopper = _Shopper(load.port)

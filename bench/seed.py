@@ -42,12 +42,10 @@ SET session_replication_role = origin;
 def main() -> None:
     """Write the rows and print the facts."""
     with connection.cursor() as cursor:
-        cursor.execute("RESET ROLE; SET statement_timeout = 0")
         cursor.execute(_PEOPLE)
-        cursor.execute("SET ROLE catalyst_app")
     _make_vouchers()
     with connection.cursor() as cursor:
-        cursor.execute("RESET ROLE; VACUUM ANALYZE")
+        cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")
     broken = check_invariants()
     if broken:

@@ -52,8 +52,9 @@ def running_stack() -> Iterator[Stack]:
         valkey = start_valkey(HOME / "valkey", log=HOME / "logs" / "valkey.log")
         stack.callback(valkey.stop)
         environment = _environment(postgres.url, valkey.url)
-        _prepare(environment)
-        facts = json.loads(run_inside("bench.seed", environment))
+        owner = {**environment, "CATALYST_DB_ROLE": ""}
+        _prepare(environment, owner)
+        facts = json.loads(run_inside("bench.seed", owner))
         port = free_port()
         web = serve(product_command(port), environment, port=port, ready_path="/healthz")
         stack.callback(web.terminate)
@@ -113,16 +114,15 @@ def _environment(database_url: str, redis_url: str) -> dict[str, str]:
         "SECRET_KEY": "bench-" + _KEY * 2,
         "CATALYST_MASTER_KEYS": _KEY,
         "VOUCHER_PEPPER": _KEY,
-        "CATALYST_LOG_LEVEL": "INFO",
+        "CATALYST_LOG_FORMAT": "json",
         "STRIPE_API_BASE": "",
     }
 
 
-def _prepare(environment: Mapping[str, str]) -> None:
+def _prepare(environment: Mapping[str, str], owner: Mapping[str, str]) -> None:
     """Migrate as the owner, then load the shipped catalogue with the application's rights."""
     manage = [sys.executable, str(ROOT / "manage.py")]
     sovereign = ["setup_sovereign", "--name", "Bench", "--domain", "bench.example"]
-    owner = {**environment, "CATALYST_DB_ROLE": ""}
     for arguments, variables in (
         (["migrate", "--no-input", "--verbosity", "0"], owner),
         (sovereign, environment),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.views import blueprint, bundle, grid, help, plans
+from marketplace.views import blueprint, bundle, git, grid, help, plans, webhooks
 
 urlpatterns = [
     path("", grid.marketplace, name="home"),
@@ -10,4 +10,10 @@ urlpatterns = [
     path("bundles/<slug:slug>/", bundle.bundle_page, name="bundle"),
     path("plans/", plans.plans_page, name="plans"),
     path("help/", help.help_page, name="help"),
+]
+
+#: Called by machines: no language in the path, no session.
+machine_urlpatterns = [
+    path("webhooks/flux/<uuid:environment_uuid>/", webhooks.flux_webhook, name="flux-webhook"),
+    path("git/<slug:organization>/<slug:environment>.git/<path:path_info>", git.git_repository, name="git"),
 ]

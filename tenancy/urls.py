@@ -6,7 +6,7 @@ begin with ``account_`` are those under which the sign-in library looks for its 
 
 from django.urls import path
 
-from tenancy.views import preferences, sign_in
+from tenancy.views import console, preferences, sign_in
 
 urlpatterns = [
     path("account/sign-in/", sign_in.sign_in, name="account_login"),
@@ -16,6 +16,7 @@ urlpatterns = [
 ]
 
 plain_urlpatterns = [
+    path("console/", console.console, name="console"),
     path("preferences/theme/", preferences.set_theme, name="set-theme"),
     path("preferences/language/", preferences.set_language, name="set-language"),
 ]

@@ -5,13 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-
-class MoneyOutput(serializers.Serializer[Any]):
-    amount = serializers.IntegerField(help_text="Minor units of the currency.")
-    currency = serializers.CharField()
-
-    class Meta:
-        ref_name = "Money"
+from marketplace.api.serializers import MoneyOutput
 
 
 class LineOutput(serializers.Serializer[Any]):

@@ -19,3 +19,10 @@ def get_checkout(organization: Organization, checkout_id: UUID) -> Checkout:
     if checkout is None:
         raise NotFound(_("Not found."))
     return checkout
+
+
+def find_open_checkout(organization: Organization, *, env_type: str) -> Checkout | None:
+    """Return the attempt to buy for one Environment that is not over yet; there is one at most."""
+    closed = ["completed", "compensated", "lapsed", "late_payment", "refunding", "refunded"]
+    mine = Checkout.objects.select_related("order").filter(organization_id=organization.pk, env_type=env_type)
+    return mine.exclude(state__in=closed).first()

@@ -16,6 +16,7 @@ from billing.models import Checkout, Voucher
 from billing.services.checkout_compensate import compensate
 from billing.services.checkout_handover import hand_over
 from billing.services.checkout_observe import ensure_closed
+from billing.services.checkout_preflight import guesser_of, read_preflight
 from billing.services.checkout_reserve import KeyTaken, OpenAttempts, reserve
 from billing.services.checkout_steps import BEFORE_HANDOVER
 from billing.services.checkout_types import (
@@ -24,7 +25,6 @@ from billing.services.checkout_types import (
     CheckoutOutcome,
     CheckoutRequest,
 )
-from billing.services.code_attempts import Guesser
 from billing.services.ledger import open_account, read_account
 from billing.services.psp import get_processor
 from billing.services.vouchers import look_up_voucher
@@ -55,12 +55,12 @@ def start_checkout(*, request: CheckoutRequest, now: datetime) -> CheckoutOutcom
         TooManyTries, SubscriptionExists, AlreadyPaid, QuoteChanged, CheckoutInProgress: nothing was written.
     :raises ProcessorNotConfigured, ProcessorRejected, ProcessorUnavailable: what was reserved is given back already.
     """
-    stored = idempotency.find(scope=request.scope, key=request.key, fingerprint=request.fingerprint)
+    ahead = read_preflight(request)
+    stored = None if ahead.is_new_key else _find_key(request)
     replay = _replay(stored)
     if replay is not None:
         return replay
-    voucher = _find_voucher(request, now)
-    currency = Currency.objects.get(pk=request.sovereign.currency_id)
+    voucher, currency = ahead.voucher or _find_voucher(request, now), ahead.currency
     priced = _price(request, currency, now)
     outcome = _reserve(request, priced, voucher, currency, replaces=stored.subject if stored else "", now=now)
     if outcome.state == Checkout.State.RESERVED:
@@ -106,6 +106,7 @@ def outcome_of(checkout: Checkout) -> CheckoutOutcome:
         order_number=checkout.order.number,
         session_url=checkout.psp_session_url or "" if checkout.state == Checkout.State.AWAITING_PAYMENT else "",
         balance_minor=account.posted_minor if account else 0,
+        held_minor=account.held_minor if account else 0,
         currency=checkout.currency_id,
     )
 
@@ -120,7 +121,7 @@ def _reserve(
     now: datetime,
 ) -> CheckoutOutcome:
     """Run T1; when the Organization's own attempts are in the way close them and try again, a few times."""
-    for _attempt in range(_ATTEMPTS):
+    for left in reversed(range(_ATTEMPTS)):
         try:
             return reserve(
                 request=request, priced=priced, voucher=voucher, currency=currency, replaces=replaces, now=now
@@ -128,11 +129,11 @@ def _reserve(
         except NotFound:
             open_account(organization=request.organization, sovereign=request.sovereign)
         except OpenAttempts as obstacle:
-            same = _clear_all(obstacle.checkout_ids, request, now=now)
+            same = _clear_all(obstacle.checkout_ids, request, is_last_try=left == 0, now=now)
             if same is not None:
                 return same
         except KeyTaken:
-            stored = idempotency.find(scope=request.scope, key=request.key, fingerprint=request.fingerprint)
+            stored = _find_key(request)
             replay = _replay(stored)
             if replay is not None:
                 return replay
@@ -153,7 +154,12 @@ def _raise_unless_race(error: IntegrityError) -> None:
         raise error
 
 
-def _clear_all(checkout_ids: list[uuid.UUID], request: CheckoutRequest, *, now: datetime) -> CheckoutOutcome | None:
+def _clear_all(
+    checkout_ids: list[uuid.UUID], request: CheckoutRequest, *, is_last_try: bool, now: datetime
+) -> CheckoutOutcome | None:
+    # Whoever closes an attempt must take its place: else a crowd of tabs leaves nobody with an order.
+    if is_last_try:
+        raise _in_progress()
     for checkout_id in checkout_ids:
         same = _clear(checkout_id, request, now=now)
         if same is not None:
@@ -208,6 +214,7 @@ def _replay(stored: IdempotencyKey | None) -> CheckoutOutcome | None:
         state=Checkout.State.COMPLETED,
         order_number=checkout.order.number,
         balance_minor=stored.response_body["balance_minor"],
+        held_minor=stored.response_body["held_minor"],
         currency=checkout.currency_id,
         voucher_status=stored.response_body["voucher_status"],
         repeated=True,
@@ -221,8 +228,11 @@ def _has_live_lease(checkout: Checkout) -> bool:
 def _find_voucher(request: CheckoutRequest, now: datetime) -> Voucher | None:
     if not request.voucher_code:
         return None
-    guesser = Guesser(user_id=request.buyer.pk, organization_id=request.organization.pk, address=request.address)
-    return look_up_voucher(code=request.voucher_code, guesser=guesser, now=now)
+    return look_up_voucher(code=request.voucher_code, guesser=guesser_of(request), now=now)
+
+
+def _find_key(request: CheckoutRequest) -> IdempotencyKey | None:
+    return idempotency.find(scope=request.scope, key=request.key, fingerprint=request.fingerprint)
 
 
 def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> PricedSelection:

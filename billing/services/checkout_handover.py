@@ -106,14 +106,18 @@ def _ensure_customer(processor: Processor, request: CheckoutRequest, deadline: D
         "email": request.buyer.email,
         "metadata": {"organization": str(organization.uuid), "sovereign": request.sovereign.domain},
     }
-    key = intend_customer(organization_id=organization.pk, params=params)
-    customer = _call(processor, "customer.create", params, key, deadline, "checkout.C")
+    key, intended = intend_customer(organization_id=organization.pk, params=params)
+    customer = _call(processor, "customer.create", intended, key, deadline, "checkout.C")
     return record_customer(organization_id=organization.pk, customer_id=str(customer["id"]))
 
 
 @use_case
-def intend_customer(*, organization_id: int, params: dict[str, Any]) -> str:
-    """Commit the intent of making a customer and return its key; after a definite refusal the key is a new one."""
+def intend_customer(*, organization_id: int, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Commit the intent of making a customer and return its key; after a definite refusal the key is a new one.
+
+    An intent whose outcome is unknown keeps its parameters, whoever buys now: the processor refuses the same key with
+    other ones.
+    """
     row = fetch_one(
         "SELECT count(*) FROM billing_pspcall WHERE organization_id = %s AND op = 'customer.create'"
         " AND state IN ('rejected', 'absent', 'voided')",
@@ -121,8 +125,8 @@ def intend_customer(*, organization_id: int, params: dict[str, Any]) -> str:
     )
     assert row is not None
     key = f"org:{organization_id}:customer:{row[0] + 1}"
-    psp_calls.record_intent(organization_id=organization_id, op="customer.create", key=key, params=params)
-    return key
+    call = psp_calls.record_intent(organization_id=organization_id, op="customer.create", key=key, params=params)
+    return key, call.params
 
 
 @use_case
@@ -186,7 +190,6 @@ def _ensure_coupon(processor: Processor, params: dict[str, Any], key: str, deadl
         found = processor.find_coupon(params["id"])
         if found is None or found.get("amount_off") != params["amount_off"]:
             raise
-        psp_calls.resolve(key=key, state="succeeded", object_id=params["id"])
 
 
 def _call(
@@ -204,7 +207,8 @@ def _call(
         psp_calls.mark_unknown(key=key)
         raise
     fp(f"{point}.after_call_before_record")
-    if op != "session.create":
+    # Session and coupon have their outcome with the hand-over; without it the cleaner finds and ends both.
+    if op == "customer.create":
         psp_calls.resolve(key=key, state="succeeded", object_id=str(answer["id"]))
     return answer
 
@@ -231,6 +235,7 @@ def _record_hand_over(*, checkout_id: Any, session: dict[str, Any], now: datetim
         lease_until=None,
     )
     psp_calls.resolve(key=session_key(checkout), state="succeeded", object_id=session["id"])
+    psp_calls.resolve(key=coupon_id(checkout), state="succeeded", object_id=coupon_id(checkout))
     if redemption is not None:
         _count_redemption(checkout, redemption)
     fp("checkout.T3.in_tx")

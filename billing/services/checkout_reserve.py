@@ -147,12 +147,16 @@ def _sell(attempt: Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome:
             credit_minor=attempt.split.credit_minor,
             charge_minor=0,
             currency=attempt.currency.code,
-            actor=request.buyer.email,
+            actor=request.actor,
         ),
         before=entries,
         now=now,
     )
-    reply = {"balance_minor": balance, "voucher_status": attempt.quote.voucher_status}
+    reply = {
+        "balance_minor": balance,
+        "held_minor": account.held_minor,
+        "voucher_status": attempt.quote.voucher_status,
+    }
     _claim_key(attempt, written, replaces, reply=reply)
     if attempt.use and attempt.use.slot:
         take_place(attempt.use.voucher, column="redeemed_count")
@@ -166,6 +170,7 @@ def _outcome(attempt: Attempt, written: WrittenAttempt, state: str, balance_mino
         state=state,
         order_number=written.order_number,
         balance_minor=balance_minor,
+        held_minor=attempt.account.held_minor,
         currency=attempt.currency.code,
         voucher_status=attempt.quote.voucher_status,
     )

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
-from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from billing.models import Subscription
 from billing.services.ledger import Entry, LockedAccount, post_entries
 from catalyst.core import outbox
+from catalyst.core.database import execute
 from tenancy.models import Organization
 from tenancy.services.audit import append_audit, organization_stream
 
@@ -55,20 +55,22 @@ def record_sale(
 
 def _open_subscription(sale: Sale, *, now: datetime) -> None:
     start, end = sale.period or (now, now + relativedelta(months=1))
-    Subscription.objects.bulk_create(
+    # Plain SQL: the ORM took as long to build this row as Postgres takes for half of the sale.
+    execute(
+        "INSERT INTO billing_subscription (organization_id, currency, env_type, order_id, plan, state, collection,"
+        " psp_subscription_id, current_period) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, tstzrange(%s, %s))",
         [
-            Subscription(
-                organization_id=sale.organization.pk,
-                currency_id=sale.currency,
-                env_type=sale.env_type,
-                order_id=sale.order_id,
-                plan=sale.selection["plan"],
-                state=Subscription.State.ACTIVE,
-                collection="card" if sale.psp_subscription_id else "credit",
-                psp_subscription_id=sale.psp_subscription_id,
-                current_period=DateTimeTZRange(start, end),
-            )
-        ]
+            sale.organization.pk,
+            sale.currency,
+            sale.env_type,
+            sale.order_id,
+            sale.selection["plan"],
+            Subscription.State.ACTIVE.value,
+            "card" if sale.psp_subscription_id else "credit",
+            sale.psp_subscription_id,
+            start,
+            end,
+        ],
     )
 
 

@@ -16,7 +16,6 @@ from billing.services.checkout_compensate import compensate
 from billing.services.checkout_handover import record_customer
 from billing.services.checkout_late import receive_late_payment
 from billing.services.checkout_observe import close, observe, payment_of
-from billing.services.checkout_session import coupon_id
 from billing.services.checkout_settle import look_again
 from billing.services.checkout_steps import AFTER_HANDOVER, BEFORE_HANDOVER
 from billing.services.psp import Processor, ProcessorNotConfigured, get_processor
@@ -52,6 +51,8 @@ def sweep_psp_calls(*, now: datetime) -> int:
     due = list(
         PspCall.objects.filter(state__in=["requested", "unknown"], next_action_at__lte=Now())
         .exclude(checkout__state__in=BEFORE_HANDOVER)
+        # A refund is owed until it is made: its checkout drives it, and no age makes it "never happened".
+        .exclude(op="refund.create")
         .select_related("checkout", "organization")
         .order_by("next_action_at")[:_BATCH]
     )
@@ -146,8 +147,6 @@ def _clean_session(processor: Processor, call: PspCall) -> bool:
         if session.get("client_reference_id") == call.params["client_reference_id"]:
             if session.get("status") == "open":
                 processor.expire_session(session["id"])
-            if call.checkout is not None:
-                processor.delete_coupon(coupon_id(call.checkout))
             psp_calls.resolve(key=call.idempotency_key, state="voided", object_id=session["id"])
             return True
     return False

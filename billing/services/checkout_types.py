@@ -77,6 +77,11 @@ class CheckoutRequest:
     address: str = ""
 
     @property
+    def actor(self) -> str:
+        """Return the buyer as histories name people: by id, never by address."""
+        return f"user:{self.buyer.uuid}"
+
+    @property
     def scope(self) -> str:
         return f"organization:{self.organization.pk}:user:{self.buyer.pk}"
 
@@ -144,6 +149,7 @@ class CheckoutOutcome:
     order_number: str
     session_url: str = ""
     balance_minor: int = 0
+    held_minor: int = 0
     currency: str = ""
     voucher_status: str = ""
     repeated: bool = False

@@ -119,7 +119,7 @@ def _attempt_parameters(attempt: Attempt, state: str, hold_minor: int, grant_seq
         "minimum": attempt.currency.psp_min_minor,
         "lease_owner": None if sold else "request",
         "lease": LEASE_SECONDS,
-        "actor": request.buyer.email,
+        "actor": request.actor,
         "prefix": request.sovereign.order_prefix,
         "zone": request.sovereign.time_zone,
         "order_state": "paid" if sold else "pending_payment",

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 _USER = (5, timedelta(minutes=15))
 _ORGANIZATION = (20, timedelta(hours=1))
 _ADDRESS = (20, timedelta(hours=1))
+_PREVIEW = (60, timedelta(hours=1))
 _BREAKER = (100, timedelta(minutes=1))
 _BREAKER_PAUSE = timedelta(minutes=10)
 _BREAKER_SCOPE = "all"
@@ -65,6 +66,18 @@ def check_guesser(*, guesser: Guesser, now: datetime) -> None:
             raise _too_many(start + window - now)
 
 
+@use_case
+def count_preview(*, guesser: Guesser, now: datetime) -> None:
+    """Count one preview from this address, right or wrong, in a transaction of its own.
+
+    :raises TooManyTries: the address has asked too often; the count stays at the limit.
+    """
+    limit, window = _PREVIEW
+    start = _window_start(now, window)
+    if guesser.address and not _add_below(f"preview:{_network(guesser.address)}", start, limit):
+        raise _too_many(start + window - now)
+
+
 def record_failure(*, guesser: Guesser, now: datetime) -> None:
     """Count one failed look-up, in a transaction of its own.
 
@@ -81,16 +94,23 @@ def _count_failure(*, guesser: Guesser, now: datetime) -> timedelta | None:
     refused: list[timedelta] = []
     for scope, limit, window in [*guesser.limits(), (_BREAKER_SCOPE, *_BREAKER)]:
         start = _window_start(now, window)
-        counted = execute(
-            "INSERT INTO billing_codeattempt AS a (scope, window_start, failures) VALUES (%s, %s, 1)"
-            " ON CONFLICT (scope, window_start) DO UPDATE SET failures = a.failures + 1 WHERE a.failures < %s",
-            [scope, start, limit],
-        )
+        counted = _add_below(scope, start, limit)
         if not counted and scope == _BREAKER_SCOPE:
             log.error("voucher_breaker_open", alarm=True)
         elif not counted:
             refused.append(start + window - now)
     return max(refused, default=None)
+
+
+def _add_below(scope: str, start: datetime, limit: int) -> bool:
+    """Add one unless the limit is reached, in one atomic statement; return whether it was added."""
+    return bool(
+        execute(
+            "INSERT INTO billing_codeattempt AS a (scope, window_start, failures) VALUES (%s, %s, 1)"
+            " ON CONFLICT (scope, window_start) DO UPDATE SET failures = a.failures + 1 WHERE a.failures < %s",
+            [scope, start, limit],
+        )
+    )
 
 
 def _too_many(wait: timedelta) -> TooManyTries:

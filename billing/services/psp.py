@@ -214,7 +214,7 @@ def processor_slot() -> Iterator[None]:
 
 def _call(op: str, request: Callable[[], Any]) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = request().to_dict()
+        answer: dict[str, Any] = request().to_dict(for_json=True)
         return answer
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         log.error("processor_refused_key", op=op, status=error.http_status, alarm=True)

@@ -54,7 +54,7 @@ def update_billing_settings(*, changes: dict[str, str | None], actor: User) -> N
     row.save()
     append_audit(
         stream="sovereign",
-        actor=actor.email,
+        actor=actor,
         action="billing_settings.changed",
         target="billing_settings",
         detail={name: "cleared" if value is None else "set" for name, value in changes.items()},

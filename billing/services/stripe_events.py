@@ -62,7 +62,7 @@ def verify_event(*, body: bytes, signature: str) -> dict[str, Any]:
             event = stripe.Webhook.construct_event(body, signature, secret, tolerance=TOLERANCE_SECONDS)
         except (stripe.SignatureVerificationError, ValueError):
             continue
-        parsed: dict[str, Any] = event.to_dict()
+        parsed: dict[str, Any] = event.to_dict(for_json=True)
         if isinstance(parsed.get("id"), str) and isinstance(parsed.get("type"), str):
             return parsed
     raise WebhookRefused(_("The signature does not match."))

@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
 from billing.models import Voucher
-from billing.services.code_attempts import Guesser, check_guesser, record_failure
+from billing.services.code_attempts import Guesser, check_guesser, count_preview, record_failure
 from billing.services.voucher_codes import (
     CAMPAIGN,
     GENERATED,
@@ -95,7 +95,7 @@ def issue_voucher(
         raise
     append_audit(
         stream=_STREAM,
-        actor=_name(actor),
+        actor=actor or "system",
         action="voucher.issued",
         target=f"voucher:{voucher.pk}",
         detail={"credit": terms.credit.as_json(), "hint": voucher.code_hint, "cap": terms.max_redemptions},
@@ -103,7 +103,7 @@ def issue_voucher(
     outbox.publish(
         topic="voucher.issued", key=f"voucher.issued:{voucher.pk}", stream=_STREAM, payload={"voucher": voucher.pk}
     )
-    return voucher, display_code(normal)
+    return voucher, terms.code.strip().upper() or display_code(normal)
 
 
 @use_case
@@ -114,7 +114,7 @@ def revoke_voucher(*, voucher_id: int, actor: User, now: datetime) -> None:
     """
     if not Voucher.objects.filter(pk=voucher_id, revoked_at=None).update(revoked_at=now):
         raise VoucherNotFound(_("There is no live voucher with this code."))
-    append_audit(stream=_STREAM, actor=actor.email, action="voucher.revoked", target=f"voucher:{voucher_id}", detail={})
+    append_audit(stream=_STREAM, actor=actor, action="voucher.revoked", target=f"voucher:{voucher_id}", detail={})
     outbox.publish(
         topic="voucher.revoked", key=f"voucher.revoked:{voucher_id}", stream=_STREAM, payload={"voucher": voucher_id}
     )
@@ -129,7 +129,7 @@ def set_voucher_active(*, voucher_id: int, active: bool, actor: User) -> None:
     if not Voucher.objects.filter(pk=voucher_id, revoked_at=None).update(active=active):
         raise VoucherNotFound(_("There is no live voucher with this code."))
     action = "voucher.resumed" if active else "voucher.paused"
-    append_audit(stream=_STREAM, actor=actor.email, action=action, target=f"voucher:{voucher_id}", detail={})
+    append_audit(stream=_STREAM, actor=actor, action=action, target=f"voucher:{voucher_id}", detail={})
 
 
 def look_up_voucher(*, code: str, guesser: Guesser, now: datetime) -> Voucher:
@@ -156,6 +156,7 @@ def preview_voucher(*, code: str, guesser: Guesser, now: datetime) -> Voucher:
     :raises VoucherNotAccepting: outside its window, paused, or all places taken.
     :raises TooManyTries: the guesser has failed too often.
     """
+    count_preview(guesser=guesser, now=now)
     voucher = look_up_voucher(code=code, guesser=guesser, now=now)
     reason = closed_reason(voucher, now)
     if reason:
@@ -178,9 +179,8 @@ def closed_reason(voucher: Voucher, now: datetime) -> str:
 
 def reveal_code(voucher: Voucher) -> str:
     """Return the code as shown, for voucher managers and for the Organization that used it."""
-    # The place is derived from the code itself, so it is tried with the look-up key that stands in the row.
-    normal = unseal(voucher.code_sealed, place=f"billing_voucher:code:{bytes(voucher.code_key).hex()}", scope=_STREAM)
-    return display_code(normal)
+    place = f"billing_voucher:code:{bytes(voucher.code_key).hex()}"
+    return display_code(unseal(voucher.code_sealed, place=place, scope=_STREAM))
 
 
 def voucher_not_found() -> VoucherNotFound:
@@ -190,7 +190,8 @@ def voucher_not_found() -> VoucherNotFound:
 def _new_voucher(terms: VoucherTerms, normal: str, *, actor: User | None, now: datetime) -> Voucher:
     return Voucher(
         code_key=code_key(normal),
-        code_sealed=seal(normal, place=_sealed_place(normal), scope=_STREAM),
+        # A campaign code is shown in the spelling its issuer chose; every spelling of it is accepted.
+        code_sealed=seal(terms.code.strip().upper() or normal, place=_sealed_place(normal), scope=_STREAM),
         code_hint=normal[-4:],
         description=terms.description,
         campaign=terms.campaign,
@@ -232,7 +233,3 @@ def _new_code(chosen: str) -> str:
             _("This code looks like a generated one. Choose a shorter or longer one."), pointer="/code"
         )
     return normal
-
-
-def _name(actor: User | None) -> str:
-    return actor.email if actor else "system"

@@ -59,7 +59,7 @@ def _grant(*, voucher: Voucher, organization: Organization, actor: User, now: da
     redemption.save(force_insert=True)
     key = f"grant:{redemption.pk}"
     entry = Entry("voucher_grant", voucher.grant_minor, "promotion", key, redemption_id=redemption.pk)
-    post_entries(account, [entry], actor=actor.email)
+    post_entries(account, [entry], actor=f"user:{actor.uuid}")
     _announce(redemption, organization, actor)
     take_place(voucher, column="redeemed_count")
     fp("redeem.wallet.in_tx")

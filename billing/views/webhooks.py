@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -12,12 +11,8 @@ from billing.services.stripe_events import store_event, verify_event
 from catalyst.core import doorbell
 from catalyst.core.errors import DomainError
 from catalyst.core.failpoints import fp
+from catalyst.core.http.bodies import raw_body
 from catalyst.core.http.problems import problem_response
-
-
-class WebhookTooLarge(DomainError):
-    code = "body_too_large"
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 @csrf_exempt
@@ -25,22 +20,11 @@ class WebhookTooLarge(DomainError):
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
     """Answer 200 once the event is stored; anything else makes the processor send it again."""
     try:
-        event = verify_event(body=_raw_body(request), signature=request.headers.get("Stripe-Signature", ""))
+        body = raw_body(request, limit=settings.WEBHOOK_MAX_BYTES)
+        event = verify_event(body=body, signature=request.headers.get("Stripe-Signature", ""))
     except DomainError as error:
         return problem_response(error)
     if store_event(event=event):
         fp("inbox.store.after_commit")
         doorbell.ring("billing.process_stripe_event", event_id=event["id"])
     return HttpResponse(status=HTTPStatus.OK)
-
-
-def _raw_body(request: HttpRequest) -> bytes:
-    """Return the bytes that were signed.
-
-    :raises WebhookTooLarge: more than ``WEBHOOK_MAX_BYTES``.
-    """
-    limit: int = settings.WEBHOOK_MAX_BYTES
-    body = request.read(limit + 1)
-    if len(body) > limit:
-        raise WebhookTooLarge(_("The body is too large."))
-    return body

@@ -5,6 +5,7 @@ delivery row per consumer; ``run_delivery`` runs a consumer. What Redis carries 
 again by a sweep.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Q
 from django.utils import timezone
 
+from catalyst.core.database import execute
 from catalyst.core.failpoints import fp
 from catalyst.core.models import Delivery, Outbox
 
@@ -58,7 +60,10 @@ def subscribe(topic: str, *, name: str) -> Callable[[Consumer], Consumer]:
 
 def publish(*, topic: str, key: str, stream: str, payload: dict[str, Any]) -> None:
     """Append one event; call inside the transaction of the effect. The same ``key`` twice is an integrity error."""
-    Outbox.objects.bulk_create([Outbox(topic=topic, dedup_key=key, stream=stream, payload=payload)])
+    execute(
+        "INSERT INTO core_outbox (dedup_key, topic, stream, payload) VALUES (%s, %s, %s, %s::jsonb)",
+        [key, topic, stream, json.dumps(payload)],
+    )
 
 
 @transaction.atomic(durable=True)

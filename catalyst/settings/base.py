@@ -78,6 +78,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "tenancy.views.context.sovereign",
+                "billing.views.context.cart",
             ],
             "builtins": ["catalyst.core.templatetags.ui", "catalyst.core.templatetags.money"],
         },

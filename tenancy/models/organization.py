@@ -80,9 +80,7 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["user", "organization", "role"], name="membership_once"),
             models.CheckConstraint(
-                condition=Q(
-                    role__in=["org-admin", "org-developer", "org-viewer", "security-officer", "billing-admin"]
-                ),
+                condition=Q(role__in=["org-admin", "org-developer", "org-viewer", "security-officer", "billing-admin"]),
                 name="membership_role",
             ),
         ]

@@ -1,6 +1,11 @@
 """The Sovereign's one row, read by nearly every page."""
 
+from catalyst.core.database import fetch_one
+from catalyst.core.rows import Rows
 from tenancy.models import Sovereign
+
+_SOVEREIGN = Rows(Sovereign)
+_FIND = f"SELECT {_SOVEREIGN.columns('s')} FROM tenancy_sovereign AS s WHERE s.id = 1"  # noqa: S608
 
 
 def get_sovereign() -> Sovereign:
@@ -8,4 +13,7 @@ def get_sovereign() -> Sovereign:
 
     :raises Sovereign.DoesNotExist: the deployment was never set up (``manage.py setup_sovereign``).
     """
-    return Sovereign.objects.get(pk=1)
+    row = fetch_one(_FIND)
+    if row is None:
+        raise Sovereign.DoesNotExist
+    return _SOVEREIGN.read(row)

@@ -31,11 +31,11 @@ PEOPLE = {
     _OWNER: "administrator of the Organization acme: buys",
     _VIEWER: "viewer of acme: looks on",
 }
-#: Codes without O, I and L, which are shown as 0 and 1.
-FULL, PART, SPENT = "START-100", "START-5", "SPENT-2026"
+#: Codes without O, I and L, which are shown as 0 and 1. The part is less than the smallest Plan costs.
+FULL, PART, SPENT = "START-100", "START-2", "SPENT-2026"
 VOUCHERS = {
     FULL: "100 OMR: covers an order completely",
-    PART: "5 OMR: covers a part, the rest is paid by card",
+    PART: "2 OMR: covers a part, the rest is paid by card",
     SPENT: "5 OMR: used up by another Organization, and says so",
 }
 _TOKEN_NAME = "demo"  # noqa: S105  (a name, not a token)
@@ -120,7 +120,7 @@ def _ensure_vouchers(sovereign: Sovereign, admin: User) -> None:
         credit=Money(100_000, currency), code=FULL, description="Demo: the whole order", per_organization_limit=100
     )
     part = VoucherTerms(
-        credit=Money(5_000, currency), code=PART, description="Demo: a part of it", per_organization_limit=100
+        credit=Money(2_000, currency), code=PART, description="Demo: a part of it", per_organization_limit=100
     )
     spent = VoucherTerms(credit=Money(5_000, currency), code=SPENT, description="Demo: used up", max_redemptions=1)
     for terms in (full, part, spent):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, parsers
 
-from catalyst.core.http.problems import BodyTooLarge
+from catalyst.core.http.bodies import body_too_large
 
 
 class BoundedJSONParser(parsers.JSONParser):
@@ -20,7 +20,7 @@ class BoundedJSONParser(parsers.JSONParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         raw = stream.read(limit + 1)
         if len(raw) > limit:
-            raise BodyTooLarge
+            raise body_too_large()
         try:
             text = raw.decode()
             data = json.loads(text, parse_constant=_refuse_constant)

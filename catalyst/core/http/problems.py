@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, JsonResponse
-from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from catalyst.core.errors import DomainError
+from catalyst.core.http.bodies import body_too_large
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -27,12 +27,6 @@ CODES = {
     HTTPStatus.TOO_MANY_REQUESTS: "too_many_requests",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
 }
-
-
-class BodyTooLarge(exceptions.APIException):
-    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    default_detail = _("The request body is too large.")
-    default_code = "body_too_large"
 
 
 def problem(
@@ -71,6 +65,8 @@ def problem_response(error: DomainError) -> JsonResponse:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn refusals into problem documents; anything else stays an exception and becomes a 500."""
+    if isinstance(error, RequestDataTooBig):
+        error = body_too_large()
     if isinstance(error, DomainError):
         set_rollback()
         document, headers = domain_problem(error)
@@ -79,8 +75,6 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
-    elif isinstance(error, RequestDataTooBig):
-        error = BodyTooLarge()
     if not isinstance(error, exceptions.APIException):
         return None
     set_rollback()

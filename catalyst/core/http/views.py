@@ -1,7 +1,10 @@
 """The base of every API view."""
 
-from typing import ClassVar
+from datetime import UTC
+from typing import Any, ClassVar
 
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
 from rest_framework.parsers import BaseParser
 from rest_framework.views import APIView
 
@@ -16,3 +19,8 @@ class ApiView(APIView):
 
     required_permissions: ClassVar[dict[str, str]] = {}
     parser_classes: ClassVar[list[type[BaseParser]]] = [BoundedJSONParser]  # type: ignore[misc]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer in UTC, whatever zone the Sovereign's pages show."""
+        with timezone.override(UTC):
+            return super().dispatch(request, *args, **kwargs)

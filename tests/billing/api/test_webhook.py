@@ -44,6 +44,22 @@ def test_stores_once_and_answers(shop: Shop) -> None:
     assert (event.pk, event.type, event.object_id, event.state) == ("evt_1", "customer.created", "cus_1", "pending")
 
 
+def test_stores_every_event_of_a_purchase(shop: Shop) -> None:
+    """Among them a subscription, whose amounts the processor's library reads as decimals."""
+    shop.buy()
+    assert shop.standin is not None
+    (session,) = shop.standin.sessions(status="open")
+    shop.standin.pay(session["id"])
+    events = shop.standin.events()
+
+    for event in events:
+        body, headers = shop.standin.signed(event)
+        assert _post({"data": body, "content_type": "application/json", "headers": headers}).status_code == 200
+
+    assert "customer.subscription.created" in {event["type"] for event in events}
+    assert StripeEvent.objects.count() == len(events)
+
+
 def test_needs_few_statements(shop: Shop) -> None:
     call = _signed(shop)
 

@@ -1,0 +1,120 @@
+"""The console of one Organization: its Applications, and its money."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from billing.models import LedgerEntry, Subscription
+from billing.selectors.ledger import get_balance, list_entries
+from billing.selectors.orders import list_orders
+from marketplace.models import ApplicationStatus, Plan
+from tenancy.models import Organization, User
+from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of, visible_env_types
+from tenancy.selectors.permissions import has_role
+from tenancy.selectors.sovereign import get_sovereign
+
+_ENTRIES_PER_PAGE = 20
+_MOST_ORDERS = 20
+#: Nobody has heard of the cluster for longer than this: the word of the past is not shown as the present.
+_STALE_AFTER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cards under one heading; ``is_services`` are what the Applications brought along."""
+
+    is_services: bool
+    rows: list[ApplicationStatus]
+
+
+@never_cache
+@require_safe
+@login_required
+def applications(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the Organization's Applications as the projection knows them."""
+    organization = _organization(request, slug)
+    context = _shell(request, organization, "applications")
+    if not context["sees_apps"]:
+        return render(request, "console/refused.html", context, status=403)
+    try:
+        rows = _applications(request, organization)
+    except (OperationalError, InterfaceError):
+        return render(request, "console/applications.html", {**context, "is_broken": True}, status=503)
+    groups = [
+        Group(is_services, [row for row in rows if row.is_service is is_services]) for is_services in (False, True)
+    ]
+    context |= {
+        "groups": [group for group in groups if group.rows],
+        "is_working": any(row.status == ApplicationStatus.Status.INSTALLING for row in rows),
+        "stale_before": timezone.now() - _STALE_AFTER,
+    }
+    return render(request, "console/applications.html", context)
+
+
+@never_cache
+@require_safe
+@login_required
+def billing(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show balance, Plan, orders and the credit ledger, newest first."""
+    organization = _organization(request, slug)
+    context = _shell(request, organization, "billing")
+    if not context["sees_money"]:
+        return render(request, "console/refused.html", context, status=403)
+    currency = str(get_sovereign().currency_id)
+    live = Subscription.objects.filter(organization_id=organization.pk).exclude(state=Subscription.State.CANCELED)
+    subscription = live.select_related("order").order_by("env_type").first()
+    context |= {
+        "currency": currency,
+        "balance": get_balance(organization, currency=currency),
+        "subscription": subscription,
+        "plan": Plan.objects.filter(slug=subscription.plan).first() if subscription else None,
+        "orders": list(list_orders(organization).order_by("-id")[:_MOST_ORDERS]),
+        **_entries(request, organization),
+    }
+    return render(request, "console/billing.html", context)
+
+
+def _organization(request: HttpRequest, slug: str) -> Organization:
+    return get_object_or_404(organizations_of(cast(User, request.user)), slug=slug)
+
+
+def _shell(request: HttpRequest, organization: Organization, page: str) -> dict[str, Any]:
+    roles = getattr(organization, ROLES_ATTRIBUTE)
+    others = organizations_of(cast(User, request.user)).exclude(pk=organization.pk).order_by("name")
+    return {
+        "organization": organization,
+        "others": list(others),
+        "page": page,
+        "sees_apps": has_role(roles, "application.view"),
+        "sees_money": has_role(roles, "billing.view"),
+        "redeems": has_role(roles, "voucher.redeem"),
+        "buys": has_role(roles, "checkout.create"),
+    }
+
+
+def _applications(request: HttpRequest, organization: Organization) -> list[ApplicationStatus]:
+    rows = ApplicationStatus.objects.filter(organization_id=organization.pk)
+    env_types = visible_env_types(request.user, organization)
+    if env_types is not None:
+        rows = rows.filter(env_type__in=sorted(env_types))
+    return list(rows.order_by("application"))
+
+
+def _entries(request: HttpRequest, organization: Organization) -> dict[str, Any]:
+    """Return one page of the ledger; ``older`` is where the next one begins."""
+    before = request.GET.get("before", "")
+    entries = list_entries(organization).order_by("-seq")
+    is_later = before.isascii() and before.isdigit() and len(before) < 19
+    if is_later:
+        entries = entries.filter(seq__lt=int(before))
+    rows: list[LedgerEntry] = list(entries[: _ENTRIES_PER_PAGE + 1])
+    older = rows[_ENTRIES_PER_PAGE - 1].seq if len(rows) > _ENTRIES_PER_PAGE else None
+    return {"entries": rows[:_ENTRIES_PER_PAGE], "older": older, "is_later": is_later}

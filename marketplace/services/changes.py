@@ -1,0 +1,169 @@
+"""The states of a Change: one table of moves, one conditional update, one event for each.
+
+Source: docs/delivery.md, "Change".
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from catalyst.core import outbox
+from catalyst.core.database import use_case
+from catalyst.core.errors import DomainError, InvalidTransition
+from marketplace.models import Application, ApplicationStatus, Change
+from tenancy.services.audit import organization_stream
+
+log = structlog.get_logger(__name__)
+
+#: How long a Change may take in all, from the order to the last Application that is ready.
+DEADLINE = timedelta(minutes=30)
+
+State = Change.State
+#: To → from. ``succeeded`` from ``failed``: the cluster went on after our deadline and made it.
+_ALLOWED_FROM: Mapping[str, frozenset[str]] = {
+    State.COMMITTING: frozenset({State.FAILED}),
+    State.RECONCILING: frozenset({State.COMMITTING, State.COMMITTED, State.FAILED}),
+    State.SUCCEEDED: frozenset({State.RECONCILING, State.FAILED}),
+    State.FAILED: frozenset({State.COMMITTING, State.COMMITTED, State.RECONCILING}),
+}
+
+
+class DeadlinePassed(DomainError):
+    """The Change was not done in time."""
+
+    code = "deadline_passed"
+    status = HTTPStatus.CONFLICT
+
+
+def move(change: Change, to: str, **fields: Any) -> None:
+    """Take one step; call inside a transaction. ``fields`` are further columns to set.
+
+    :raises InvalidTransition: somebody else moved the Change first.
+    """
+    values = {"state": to, **fields}
+    if not Change.objects.filter(pk=change.pk, state__in=_ALLOWED_FROM[to]).update(**values):
+        raise InvalidTransition(_("This change is in another state by now."))
+    for name, value in values.items():
+        setattr(change, name, value)
+
+
+def publish(change: Change, topic: str, *, times: int = 0, **payload: Any) -> None:
+    """Append one event about a Change; call inside a transaction. ``times`` tells repeated events apart."""
+    key = f"{topic}:{change.pk}:{times}" if times else f"{topic}:{change.pk}"
+    outbox.publish(
+        topic=topic,
+        key=key,
+        stream=organization_stream(change.organization),
+        payload={
+            "change": str(change.pk),
+            "environment": change.environment.name,
+            "environment_id": change.environment_id,
+            "order": change.order_number,
+            "status": change.state,
+            "commit": change.commit,
+            **payload,
+        },
+    )
+
+
+@use_case
+def fail_change(*, change_id: Any, reason: str, now: datetime) -> bool:
+    """End a Change with a reason that people can read; False when it is over already.
+
+    Git stays as it is. Whoever fails a Change that is not committed holds the Environment's lease.
+    """
+    change = lock_change(change_id)
+    if change.state in {State.SUCCEEDED, State.FAILED}:
+        return False
+    # A sequence number that no commit took is free again; the commit time stays, to know a commit of ours by.
+    seq = change.seq if change.commit else None
+    move(change, State.FAILED, status_reason=reason, finished_at=now, seq=seq)
+    publish_failure(change)
+    log.error("change_failed", change=str(change.pk), environment=change.environment.name, reason=reason, alarm=True)
+    return True
+
+
+def publish_failure(change: Change) -> None:
+    """Tell that a Change failed, and which Applications that concerns; call inside a transaction."""
+    slugs = sorted(Application.objects.filter(change=change).values_list("slug", flat=True))
+    # A Change may fail again after a retry; each failure is a fact of its own.
+    times = int(change.finished_at.timestamp() * 1_000_000) if change.finished_at else 0
+    publish(change, "change.failed", times=times, applications=slugs, status_reason=change.status_reason)
+
+
+@use_case
+def retry_change(*, change_id: Any, now: datetime) -> None:
+    """Try a failed Change again, with a new deadline; the sweep does the rest.
+
+    :raises InvalidTransition: it has not failed.
+    """
+    change = lock_change(change_id)
+    to = State.RECONCILING if change.commit else State.COMMITTING
+    fields = {"status_reason": "", "finished_at": None, "attempts": 0, "deadline_at": now + DEADLINE}
+    if change.state != State.FAILED:
+        raise InvalidTransition(_("Only a failed change can be tried again."))
+    move(change, to, next_action_at=Now(), **fields)
+    publish(change, "change.retried", times=int(now.timestamp() * 1_000_000))
+
+
+@use_case
+def settle_change(*, change_id: Any, now: datetime) -> bool:
+    """Close a committed Change as succeeded when all its Applications are ready at, or after, its commit."""
+    change = lock_change(change_id)
+    if change.state not in {State.RECONCILING, State.FAILED} or not change.commit:
+        return False
+    slugs = sorted(Application.objects.filter(change=change).values_list("slug", flat=True))
+    if len(slugs) != _ready_count(change, slugs):
+        return False
+    succeed(change, slugs, now=now)
+    return True
+
+
+def succeed(change: Change, slugs: list[str], *, now: datetime) -> None:
+    """Close a Change as done and tell it, also in terms of the Order; call inside a transaction."""
+    move(change, State.SUCCEEDED, finished_at=now, status_reason="")
+    publish(change, "change.succeeded", applications=slugs)
+    if change.order_number:
+        outbox.publish(
+            topic="order.ready",
+            key=f"order.ready:{change.order_number}",
+            stream=organization_stream(change.organization),
+            payload={
+                "order": change.order_number,
+                "organization": change.organization_id,
+                "buyer": change.author_id,
+                "environment": change.environment.name,
+                "change": str(change.pk),
+                "commit": change.commit,
+                "applications": slugs,
+                "status": "ready",
+            },
+        )
+
+
+def lock_change(change_id: Any) -> Change:
+    """Lock one Change and return it with what its events name; call inside a transaction."""
+    changes = Change.objects.select_related("environment", "organization", "author")
+    return changes.select_for_update(of=("self",), no_key=True).get(pk=change_id)
+
+
+def settleable(environment_id: int | None = None) -> list[Any]:
+    """Return the committed Changes that wait for the cluster's word."""
+    waiting = Q(state=State.RECONCILING) | Q(state=State.FAILED)
+    changes = Change.objects.filter(waiting).exclude(commit="")
+    if environment_id is not None:
+        changes = changes.filter(environment_id=environment_id)
+    return list(changes.order_by("created_at").values_list("pk", flat=True))
+
+
+def _ready_count(change: Change, slugs: list[str]) -> int:
+    later = Change.objects.filter(environment_id=change.environment_id, seq__gte=change.seq).exclude(commit="")
+    rows = ApplicationStatus.objects.filter(environment_id=change.environment_id, application__in=slugs)
+    ready = rows.filter(status=ApplicationStatus.Status.READY, applied_commit__in=later.values("commit"))
+    return ready.count()

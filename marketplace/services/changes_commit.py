@@ -1,0 +1,202 @@
+"""One Change becomes one commit. Whatever dies on the way, the same call again makes the same commit, once.
+
+Under the Environment's lease: sequence number, time and base are stored first, so the commit is determined; then
+objects, then ``main`` by compare-and-swap, then the record. No Git call happens inside a transaction.
+Source: docs/delivery.md; invariants I42 and I43 of the design.
+"""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from catalyst.core.database import use_case
+from catalyst.core.errors import DomainError, Unavailable
+from catalyst.core.failpoints import fp
+from catalyst.core.gitops.message import Person, build_message, parse_trailers, person
+from catalyst.core.gitops.repository import BareRepository, BranchMoved, Commit, changes_between
+from marketplace.manifests.paths import ALLOWED_PATHS
+from marketplace.models import Change
+from marketplace.services import changes
+from marketplace.services.changes_desired import desired_applications, desired_files
+from marketplace.services.changes_lease import LeaseLost, lock_leased, release_lease, renew_lease, take_lease
+from marketplace.services.changes_record import describe_commit, record_commit
+from marketplace.services.changes_repository import repository_of
+from tenancy.models import Environment
+from tenancy.selectors.sovereign import get_sovereign
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE_SECONDS = 60
+
+
+class ForeignCommit(DomainError):
+    """``main`` holds a commit that the platform did not make; nothing more is written until a person decides."""
+
+    code = "foreign_commit"
+    status = HTTPStatus.CONFLICT
+
+
+def commit_changes(*, environment_id: int, owner: str, now: datetime) -> int:
+    """Write the waiting Changes of one Environment, oldest first; return how many commits were recorded.
+
+    When somebody else is writing there, nothing happens here: the other finds every Change that waits.
+    """
+    recorded = 0
+    # Looked at again after the release: whoever came meanwhile saw the lease taken and went away.
+    while _next_waiting(environment_id) and take_lease(environment_id=environment_id, owner=owner):
+        try:
+            while change := _next_waiting(environment_id):
+                recorded += _drive(change, environment_id=environment_id, owner=owner, now=now)
+        except LeaseLost:
+            log.warning("lease_lost", environment=environment_id, owner=owner)
+            return recorded
+        except Exception:
+            release_lease(environment_id=environment_id, owner=owner)
+            raise
+        release_lease(environment_id=environment_id, owner=owner)
+    return recorded
+
+
+def commit_change(*, change_id: Any, owner: str, now: datetime) -> int:
+    """Write one Change, and those of its Environment that came before it."""
+    environment_id = Change.objects.values_list("environment_id", flat=True).get(pk=change_id)
+    return commit_changes(environment_id=environment_id, owner=owner, now=now)
+
+
+def _next_waiting(environment_id: int) -> Change | None:
+    """Return the Change whose turn it is, if its time has come. One that was begun is finished first."""
+    waiting = Change.objects.filter(environment_id=environment_id, state=Change.State.COMMITTING)
+    first = waiting.order_by(F("seq").asc(nulls_last=True), "created_at", "pk").values_list("pk", flat=True).first()
+    return waiting.filter(pk=first, next_action_at__lte=Now()).first() if first else None
+
+
+def _drive(change: Change, *, environment_id: int, owner: str, now: datetime) -> int:
+    try:
+        return _write(change.pk, environment_id=environment_id, owner=owner, now=now)
+    except BranchMoved:
+        return 0  # the next round looks at what stands there now
+    except LeaseLost:
+        raise
+    except Unavailable as error:
+        log.warning("change_postponed", change=str(change.pk), reason=error.code)
+        _postpone(change)
+    except DomainError as error:
+        changes.fail_change(change_id=change.pk, reason=error.message, now=now)
+    except Exception:
+        _postpone(change)
+        raise
+    return 0
+
+
+def _postpone(change: Change) -> None:
+    pause = timedelta(seconds=min(2 ** (change.attempts + 1), _LONGEST_PAUSE_SECONDS))
+    Change.objects.filter(pk=change.pk).update(attempts=F("attempts") + 1, next_action_at=Now() + pause)
+
+
+def _write(change_id: Any, *, environment_id: int, owner: str, now: datetime) -> int:
+    environment = Environment.objects.select_related("organization").get(pk=environment_id)
+    repository = repository_of(environment)
+    head = repository.head() or ""
+    if head != environment.head_commit:
+        return _adopt(repository, environment, head, owner=owner, now=now)
+    change = _begin(change_id=change_id, environment_id=environment_id, owner=owner, now=now)
+    sha = _write_objects(repository, environment, change)
+    fp("install.commit.after_object")
+    renew_lease(environment_id=environment_id, owner=owner)
+    repository.update_branch(change.base_commit or None, sha)
+    fp("install.push.after_push")
+    return _record(repository, change, sha, owner=owner, now=now)
+
+
+@use_case
+def _begin(*, change_id: Any, environment_id: int, owner: str, now: datetime) -> Change:
+    """Store everything that determines the commit before it is written.
+
+    :raises LeaseLost: another writer has taken over.
+    :raises DeadlinePassed: the Change is too old to be begun.
+    """
+    environment = lock_leased(environment_id=environment_id, owner=owner)
+    change = changes.lock_change(change_id)
+    if change.deadline_at is not None and change.deadline_at <= now:
+        raise changes.DeadlinePassed(_("It could not be saved in time. Our staff have been told."))
+    if change.seq is None or change.base_commit != environment.head_commit:
+        change.seq = environment.head_seq + 1
+        change.base_commit = environment.head_commit
+        change.committed_at = now.astimezone(UTC).replace(microsecond=0)
+        change.save(update_fields=["seq", "base_commit", "committed_at"])
+    return change
+
+
+def _write_objects(repository: BareRepository, environment: Environment, change: Change) -> str:
+    """Write blobs, trees and the commit, on no branch yet; return its SHA."""
+    base = repository.read_tree(change.base_commit) if change.base_commit else {}
+    readme = base.get("README.md", b"").decode(errors="replace")
+    target = desired_files(environment, desired_applications(environment, change=change), readme=readme)
+    assert change.committed_at is not None
+    return repository.write_commit(
+        change.base_commit or None,
+        changes_between(base, target),
+        allowed=ALLOWED_PATHS,
+        author=_author(change),
+        committer=Person("Catalyst", f"catalyst@{get_sovereign().domain}"),
+        message=_message(change),
+        when=change.committed_at,
+    )
+
+
+def _author(change: Change) -> Person:
+    who = change.author
+    return person(who.display_name, user_id=str(who.uuid), sovereign_domain=get_sovereign().domain)
+
+
+def _message(change: Change) -> str:
+    trailers = {
+        "Catalyst-Change": str(change.pk),
+        "Catalyst-Seq": str(change.seq),
+        "Catalyst-Order": change.order_number,
+    }
+    return build_message(change.summary, trailers=trailers)
+
+
+def _adopt(repository: BareRepository, environment: Environment, head: str, *, owner: str, now: datetime) -> int:
+    """Record the commit of ours that a writer left on ``main`` when it died.
+
+    :raises ForeignCommit: it is not ours.
+    """
+    top = next(repository.log_first_parent(head, limit=1)) if head else None
+    change = _change_of(top, environment) if top else None
+    if change is None:
+        raise ForeignCommit(
+            _(
+                "The repository of %(environment)s was changed by somebody else. Nothing is written until that is cleared."
+            )
+            % {"environment": environment.name}
+        )
+    return _record(repository, change, head, owner=owner, now=now)
+
+
+def _change_of(commit: Commit, environment: Environment) -> Change | None:
+    """Return the Change whose commit this is: named in its trailers, on our head, at the time that was stored."""
+    trailers = parse_trailers(commit.message)
+    base = tuple(filter(None, [environment.head_commit]))
+    if commit.parents != base or trailers.get("Catalyst-Seq") != str(environment.head_seq + 1):
+        return None
+    written = {str(row.pk): row for row in Change.objects.filter(environment=environment, commit="")}
+    change = written.get(trailers.get("Catalyst-Change", ""))
+    if change is None or change.committed_at != commit.when or change.base_commit != environment.head_commit:
+        return None
+    change.seq = environment.head_seq + 1
+    return change
+
+
+def _record(repository: BareRepository, change: Change, sha: str, *, owner: str, now: datetime) -> int:
+    assert change.seq is not None
+    written = describe_commit(repository, sha=sha, base=change.base_commit, seq=change.seq)
+    return int(
+        record_commit(change_id=change.pk, environment_id=change.environment_id, owner=owner, written=written, now=now)
+    )

@@ -1,0 +1,125 @@
+"""The desired state of an Environment, computed from its rows alone, inside the Environment's lease.
+
+What a message or a task carries takes no part, so two installations can never remove each other.
+Source: docs/delivery.md, "Desired state".
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from catalyst.core.gitops import kustomize
+from marketplace.manifests.facts import EnvironmentFacts, Intent, Lock, LockEntry, ManifestsRefused, RenderSettings
+from marketplace.manifests.render import render
+from marketplace.models import Application, Blueprint, Change
+from tenancy.models import Environment
+from tenancy.selectors.sovereign import get_sovereign
+
+RESOLVER_VERSION: Final = "1"
+#: Where Applications run until a Sovereign can name its own host clusters: one of them, in the primary location.
+HOST_CLUSTER: Final = "hz-fsn-rtz"
+_LONGEST_LABEL: Final = 63
+_REPOSITORIES: Final = {Blueprint.Source.PUBLIC: "catalog", Blueprint.Source.SOVEREIGN: "catalog-sovereign"}
+
+
+def desired_applications(environment: Environment, *, change: Change | None) -> list[Application]:
+    """Return the Applications that ``main`` holds once ``change`` is committed (None: today).
+
+    Those are the ones of committed Changes and of ``change``, with everything they are bound to. Another Change that
+    is planned but not committed adds nothing: it has a commit of its own.
+    """
+    rows = Application.objects.filter(environment=environment).select_related("blueprint_version__blueprint", "change")
+    by_slug = {row.slug: row for row in rows}
+    is_own = change.pk if change else None
+    wanted = {row.slug for row in by_slug.values() if row.change.commit or row.change_id == is_own}
+    pending = list(wanted)
+    while pending:
+        bound = set(by_slug[pending.pop()].bindings.values()) - wanted
+        wanted |= bound
+        pending += bound
+    return [by_slug[slug] for slug in sorted(wanted)]
+
+
+def desired_files(environment: Environment, applications: Iterable[Application], *, readme: str) -> dict[str, bytes]:
+    """Return the whole tree of ``main`` for these Applications; ``readme`` is the members' own text, kept as it is.
+
+    :raises ManifestsRefused: the rows contradict each other, or a Blueprint's manifests break a rule.
+    """
+    rows = list(applications)
+    return render(
+        environment=environment_facts(environment, readme=readme),
+        lock=_lock(rows),
+        intents={row.slug: _intent(row) for row in rows},
+        blueprints=_blueprint_files(rows),
+        settings=RenderSettings(),
+        kustomize=kustomize.build,
+    )
+
+
+def environment_facts(environment: Environment, *, readme: str = "") -> EnvironmentFacts:
+    """Return what rendering needs to know of the Environment."""
+    domain = get_sovereign().domain
+    return EnvironmentFacts(
+        name=environment.name,
+        env_type=environment.env_type,
+        uuid=str(environment.uuid),
+        organization=environment.organization.slug,
+        # The domain names a Sovereign for good; its display name may change and need not be Latin.
+        sovereign=domain[:_LONGEST_LABEL].rstrip("-."),
+        sovereign_domain=domain,
+        vcluster=environment.organization.slug,
+        host_cluster=f"{HOST_CLUSTER}-{environment.env_type}",
+        readme=readme,
+    )
+
+
+def _lock(rows: list[Application]) -> Lock:
+    requested_by: dict[str, set[str]] = {}
+    for row in rows:
+        for bound in row.bindings.values():
+            requested_by.setdefault(bound, set()).add(row.slug)
+    entries = tuple(_lock_entry(row, requested_by.get(row.slug, set())) for row in rows)
+    facts = "".join(sorted(f"{entry.blueprint} {entry.version} {entry.digest}\n" for entry in entries))
+    digest = hashlib.sha256(facts.encode()).hexdigest()
+    return Lock(entries=entries, resolver_version=RESOLVER_VERSION, index_digest=f"sha256:{digest}")
+
+
+def _lock_entry(row: Application, requested_by: set[str]) -> LockEntry:
+    version = row.blueprint_version
+    blueprint = version.blueprint
+    repository = _REPOSITORIES.get(Blueprint.Source(blueprint.source), "shared-blueprints")
+    return LockEntry(
+        application=row.slug,
+        blueprint=blueprint.name,
+        version=version.version,
+        source=blueprint.source,
+        ref=f"{repository}/{blueprint.name}",
+        digest=version.digest,
+        requested_by=tuple(sorted(requested_by)),
+        bindings=row.bindings,
+    )
+
+
+def _intent(row: Application) -> Intent:
+    return Intent(
+        application=row.slug,
+        blueprint=row.blueprint_version.blueprint.name,
+        constraint=row.version_range,
+        size=row.size,
+        config=row.config,
+        state=row.state,
+    )
+
+
+def _blueprint_files(rows: Iterable[Application]) -> Mapping[tuple[str, str], Mapping[str, bytes]]:
+    versions = {}
+    for row in rows:
+        version = row.blueprint_version
+        known = versions.setdefault((version.blueprint.name, version.version), version)
+        if known.digest != version.digest:
+            raise ManifestsRefused(
+                _("%(blueprint)s comes from two sources under one version.") % {"blueprint": version.blueprint.name}
+            )
+    return {key: {path: text.encode() for path, text in each.files.items()} for key, each in versions.items()}

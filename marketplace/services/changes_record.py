@@ -1,0 +1,120 @@
+"""Write down that a commit of ours stands on ``main``: one transaction, and the events that everybody follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from catalyst.core import outbox
+from catalyst.core.database import use_case
+from catalyst.core.failpoints import fp
+from catalyst.core.gitops.repository import BareRepository, changes_between
+from marketplace.manifests.facts import EnvironmentFacts
+from marketplace.models import Application, Blueprint, Change
+from marketplace.services import changes
+from marketplace.services.changes_desired import environment_facts
+from marketplace.services.changes_lease import lock_leased
+from tenancy.models import Environment
+from tenancy.services.audit import organization_stream
+
+_INTENT = "application.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a commit changed: paths by kind of change, and the Applications that it brought."""
+
+    sha: str
+    base: str
+    seq: int
+    files: Mapping[str, list[str]]
+    introduced: frozenset[str]
+
+
+def describe_commit(repository: BareRepository, *, sha: str, base: str, seq: int) -> Written:
+    """Read from Git what a commit changed; the same answer for one just written and one that is found again."""
+    before = repository.read_tree(base) if base else {}
+    after = repository.read_tree(sha)
+    touched = changes_between(before, after)
+    added = [path for path in touched if path not in before]
+    removed = [path for path, content in touched.items() if content is None]
+    modified = [path for path in touched if path in before and path in after]
+    introduced = frozenset(path.split("/")[1] for path in added if path.endswith(f"/{_INTENT}"))
+    return Written(sha, base, seq, {"added": added, "modified": modified, "removed": removed}, introduced)
+
+
+@use_case
+def record_commit(*, change_id: Any, environment_id: int, owner: str, written: Written, now: datetime) -> bool:
+    """Record the commit of a Change; False when that was done before.
+
+    :raises LeaseLost: another writer has taken over and records it.
+    """
+    environment = lock_leased(environment_id=environment_id, owner=owner)
+    change = changes.lock_change(change_id)
+    if change.commit:
+        return False
+    # A commit without its event, or the other way round, cannot be.
+    changes.move(
+        change,
+        Change.State.RECONCILING,
+        commit=written.sha,
+        base_commit=written.base,
+        seq=written.seq,
+        status_reason="",
+        finished_at=None,
+    )
+    environment.head_commit, environment.head_seq = written.sha, written.seq
+    environment.save(update_fields=["head_commit", "head_seq"])
+    # What this commit brought is its own, also a service that a failed Change had asked for first.
+    brought = Application.objects.filter(environment=environment, slug__in=written.introduced)
+    brought.update(change=change)
+    slugs = sorted(written.introduced)
+    at = change.committed_at.isoformat() if change.committed_at else ""
+    changes.publish(
+        change, "change.committed", seq=written.seq, base=written.base, at=at, files=written.files, applications=slugs
+    )
+    _announce_applications(change)
+    if not slugs:
+        changes.succeed(change, slugs, now=now)
+    fp("install.record.in_tx")
+    return True
+
+
+def _announce_applications(change: Change) -> None:
+    environment = Environment.objects.select_related("organization").get(pk=change.environment_id)
+    facts = environment_facts(environment)
+    rows = Application.objects.filter(change=change).select_related("blueprint_version__blueprint").order_by("slug")
+    for row in rows:
+        outbox.publish(
+            topic="application.requested",
+            key=f"application.requested:{row.pk}:{change.pk}",
+            stream=organization_stream(change.organization),
+            payload={
+                "organization_id": change.organization_id,
+                "environment": environment.name,
+                "environment_id": environment.pk,
+                "env_type": environment.env_type,
+                "change": str(change.pk),
+                "order": change.order_number,
+                "commit": change.commit,
+                "requested_at": change.committed_at.isoformat() if change.committed_at else "",
+                "status": "installing",
+                **_application_facts(row, facts),
+            },
+        )
+
+
+def _application_facts(row: Application, facts: EnvironmentFacts) -> dict[str, Any]:
+    version = row.blueprint_version
+    endpoints = version.contract.get("spec", {}).get("exposes", {}).get("endpoints") or []
+    is_public = any(each.get("public") and each.get("protocol") == "http" for each in endpoints)
+    hostname = row.config.get("hostname") or facts.default_hostname(row.slug)
+    return {
+        "application": row.slug,
+        "blueprint": version.blueprint.name,
+        "title": version.blueprint.title,
+        "version": version.version,
+        "is_service": version.blueprint.kind == Blueprint.Kind.SERVICE,
+        "url": f"https://{hostname}" if is_public else "",
+        "depends_on": sorted(set(row.bindings.values())),
+    }

@@ -1,0 +1,147 @@
+"""From a paid Order to a planned Change: once per Order, however often the message arrives.
+
+Source: docs/delivery.md, "Plan".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from catalyst.core.database import use_case
+from catalyst.core.errors import DomainError
+from marketplace.models import Application, Change
+from marketplace.services import changes
+from marketplace.services.changes_commit import commit_changes
+from marketplace.services.delivery_plan import Plan, plan_applications
+from tenancy.models import Environment, Organization, User
+from tenancy.services.environments import ensure_environment
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidOrder:
+    """What ``order.paid`` says. ``config`` maps a Blueprint's name to what the buyer set for it."""
+
+    number: str
+    organization_id: int
+    buyer_id: int
+    env_type: str
+    blueprints: tuple[str, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class InstallationNotPlanned(DomainError):
+    """The Order is paid and cannot be planned today: its Change shows why, and the event is tried again."""
+
+    code = "installation_not_planned"
+    status = HTTPStatus.CONFLICT
+
+
+def paid_order(payload: Mapping[str, Any]) -> PaidOrder:
+    """Read the event's payload."""
+    return PaidOrder(
+        number=payload["order"],
+        organization_id=payload["organization"],
+        buyer_id=payload["buyer"],
+        env_type=payload["env_type"],
+        blueprints=tuple(payload["blueprints"]),
+        config=payload.get("config") or {},
+    )
+
+
+@use_case
+def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
+    """Make the Environment when it is missing, one Change for the Order, and the rows of its Applications.
+
+    A repetition finds the Change. A Change that could not be planned is tried again.
+    """
+    organization = Organization.objects.get(pk=order.organization_id)
+    buyer = User.objects.get(pk=order.buyer_id)
+    ensured = ensure_environment(organization=organization, env_type=order.env_type, actor=buyer, now=now)
+    # Plans of one Environment follow each other, so that both see the names and services that are taken.
+    environments = Environment.objects.select_related("organization").select_for_update(of=("self",), no_key=True)
+    environment = environments.get(pk=ensured.pk)
+    change = Change.objects.filter(order_number=order.number).first()
+    if change is not None and not _is_unplanned(change):
+        return change
+    try:
+        with transaction.atomic(savepoint=True):
+            plan = plan_applications(
+                environment=environment, blueprints=order.blueprints, config=order.config, buyer=buyer, now=now
+            )
+    except DomainError as error:
+        return _record_refusal(change, environment, order, buyer, reason=error.message, now=now)
+    return _record_plan(change, environment, order, buyer, plan, now=now)
+
+
+def _is_unplanned(change: Change) -> bool:
+    is_bare = not Application.objects.filter(change=change).exists()
+    return change.state == Change.State.FAILED and not change.commit and is_bare and bool(change.install)
+
+
+def _record_plan(
+    change: Change | None, environment: Environment, order: PaidOrder, buyer: User, plan: Plan, *, now: datetime
+) -> Change:
+    if change is None:
+        change = _new_change(environment, order, buyer, now=now, summary=plan.summary)
+    else:
+        changes.move(change, Change.State.COMMITTING, status_reason="", finished_at=None)
+        change.summary, change.deadline_at = plan.summary, now + changes.DEADLINE
+        change.save(update_fields=["summary", "deadline_at"])
+    for row in plan.added:
+        row.change = change
+    Application.objects.bulk_create(plan.added)
+    Application.objects.bulk_update(plan.extended, ["requested_by"])
+    # Planned at the second attempt is a fact of its own.
+    times = 0 if change.attempts == 0 else change.attempts
+    slugs = [row.slug for row in plan.added]
+    changes.publish(change, "change.created", times=times, applications=slugs, summary=plan.summary)
+    return change
+
+
+def _record_refusal(
+    change: Change | None, environment: Environment, order: PaidOrder, buyer: User, *, reason: str, now: datetime
+) -> Change:
+    log.error("installation_not_planned", order=order.number, reason=reason, alarm=True)
+    if change is not None:
+        Change.objects.filter(pk=change.pk).update(status_reason=reason, attempts=change.attempts + 1)
+        change.status_reason = reason
+        return change
+    change = _new_change(
+        environment, order, buyer, now=now, state=Change.State.FAILED, status_reason=reason, finished_at=now, attempts=1
+    )
+    changes.publish_failure(change)
+    return change
+
+
+def _new_change(environment: Environment, order: PaidOrder, buyer: User, *, now: datetime, **fields: Any) -> Change:
+    return Change.objects.create(
+        organization=environment.organization,
+        environment=environment,
+        author=buyer,
+        order_number=order.number,
+        install=list(order.blueprints),
+        deadline_at=now + changes.DEADLINE,
+        **fields,
+    )
+
+
+def deliver_order(*, order: PaidOrder, owner: str, now: datetime) -> Change:
+    """Install what an Order bought: plan its Change, then write it as one commit. Safe to repeat at any point.
+
+    When another writer holds the Environment, that one writes this Change too.
+
+    :raises InstallationNotPlanned: it cannot be planned today; said on the Change too.
+    """
+    change = plan_installation(order=order, now=now)
+    if _is_unplanned(change):
+        raise InstallationNotPlanned(change.status_reason)
+    commit_changes(environment_id=change.environment_id, owner=owner, now=now)
+    change.refresh_from_db()
+    return change

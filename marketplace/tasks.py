@@ -1,0 +1,40 @@
+"""Consumers, doorbells and sweeps of installation: each only wakes a service up, which finds its work in Postgres."""
+
+import os
+import socket
+import uuid
+
+from celery import shared_task
+from django.utils import timezone
+
+from catalyst.core.outbox import Message, subscribe
+from marketplace.services import changes_sweep, delivery, flux_observe
+
+
+def _owner() -> str:
+    # New for each run: one that lost its lease must not write under the next one's.
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+@subscribe("order.paid", name="marketplace.deliver_order")
+def deliver_order(message: Message) -> None:
+    """Install what a paid Order bought."""
+    delivery.deliver_order(order=delivery.paid_order(message.payload), owner=_owner(), now=timezone.now())
+
+
+@subscribe("application.observed", name="marketplace.settle_changes")
+def settle_changes(message: Message) -> None:
+    """Close the Changes that this observation completes."""
+    changes_sweep.settle_changes(environment_id=message.payload["environment_id"], now=timezone.now())
+
+
+@shared_task(name="marketplace.sweep_changes")
+def sweep_changes_task() -> None:
+    """Drive on every Change that is due."""
+    changes_sweep.sweep_changes(owner=_owner(), now=timezone.now())
+
+
+@shared_task(name="marketplace.sweep_flux_messages")
+def sweep_flux_messages_task() -> None:
+    """Look at every stored message of Flux that is due."""
+    flux_observe.process_messages(now=timezone.now())

@@ -1,0 +1,97 @@
+"""Each invariant reports the damage it is there for: a control per query, made behind the guards of the database."""
+
+import pytest
+from django.utils import timezone
+
+from billing.models import Checkout, StripeEvent
+from billing.services.checkout import cancel_checkout
+from catalyst.core.invariants import check_invariants, registered
+from tests.billing.shop import Shop
+from tests.conftest import owner_connection
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_invariants]
+
+_SOLD = "(SELECT id FROM billing_checkout WHERE state = 'completed')"
+_OPEN = "(SELECT id FROM billing_checkout WHERE state = 'awaiting_payment')"
+_DEAD = "(SELECT id FROM billing_checkout WHERE state = 'lapsed')"
+
+_SECOND_USE = (
+    "INSERT INTO billing_redemption (organization_id, voucher_id, state, currency, grant_minor, per_organization_limit,"
+    " slot, grant_seq, resolved_at) SELECT organization_id, voucher_id, state, currency, grant_minor, 9, 2, grant_seq,"
+    " now() FROM billing_redemption LIMIT 1"
+)
+
+#: Invariant → what breaks it, in a world with one sold, one open and one lapsed checkout, each with its own voucher.
+CONTROLS = {
+    "I01": "UPDATE billing_account SET last_seq = last_seq + 1",
+    "I02": "UPDATE billing_account SET posted_minor = posted_minor + 1",
+    "I03": "UPDATE billing_account SET held_minor = held_minor - 1 WHERE held_minor > 0",
+    "I04": "UPDATE billing_ledgerentry SET amount_minor = amount_minor + 1, prev_balance_minor = prev_balance_minor - 1"
+    " WHERE kind = 'voucher_grant' AND seq > 1",
+    "I05": "UPDATE billing_voucher SET reserved_count = reserved_count + 1",
+    "I06": f"UPDATE billing_voucher SET max_redemptions = 1; {_SECOND_USE}",
+    "I07": _SECOND_USE,
+    "I08": "UPDATE billing_redemption SET grant_minor = grant_minor + 1",
+    "I09": f"UPDATE billing_checkout SET state = 'compensated', psp_session_id = NULL, psp_session_url = NULL,"
+    f" psp_session_expires_at = NULL, handed_over_at = NULL WHERE id = {_OPEN}",
+    "I10": f"UPDATE billing_checkout SET state = 'compensated', psp_session_id = NULL, psp_session_url = NULL,"
+    f" psp_session_expires_at = NULL, handed_over_at = NULL WHERE id = {_OPEN}",
+    "I11": f"UPDATE billing_order SET state = 'cancelled' WHERE checkout_id = {_OPEN}",
+    "I12": f"UPDATE billing_order SET state = 'paid' WHERE checkout_id = {_DEAD}",
+    "I13": f"UPDATE billing_order SET state = 'cancelled' WHERE checkout_id = {_SOLD}",
+    "I14": f"DELETE FROM billing_checkoutevent WHERE checkout_id = {_SOLD}",
+    "I15": "UPDATE core_currency SET psp_step = 7, psp_min_minor = 70 WHERE code = 'OMR'",
+    "I16": "UPDATE billing_order SET state = 'cancelled' WHERE state = 'paid'",
+    "I17": "UPDATE billing_order SET currency = 'USD'",
+    "I18": "UPDATE billing_order SET organization_id = (SELECT max(organization_id) FROM billing_account)",
+    "I19": "UPDATE billing_orderline SET unit_minor = unit_minor + 1",
+    "I20": "DELETE FROM core_outbox WHERE topic = 'order.paid'",
+    "I23": "UPDATE billing_order SET state = 'refunded' WHERE state = 'paid'",
+    "I24": f"UPDATE billing_credithold SET state = 'active', resolved_at = NULL WHERE checkout_id = {_DEAD}",
+    "I25": "UPDATE billing_checkout SET next_action_at = now() - interval '16 minutes'",
+    "I26": "UPDATE billing_redemption SET state = 'reserved', grant_seq = NULL, resolved_at = NULL,"
+    " reserved_at = now() - interval '4 minutes' WHERE checkout_id IS NOT NULL",
+    "I27": "UPDATE billing_stripeevent SET received_at = now() - interval '73 hours'",
+    "I28": "UPDATE billing_pspcall SET state = 'unknown', resolved_at = NULL,"
+    " first_sent_at = now() - interval '2 hours'",
+    "I29": "UPDATE core_outbox SET created_at = now() - interval '6 minutes'",
+    "I30": f"UPDATE billing_checkout SET state = 'needs_review', updated_at = now() - interval '25 hours'"
+    f" WHERE id = {_OPEN}",
+}
+
+
+def _fill(shop: Shop) -> None:
+    """Sell one order, open one, let one lapse; leave one event in the inbox and a second Organization beside them."""
+    shop.buy(voucher_code=shop.code(shop.voucher(60_000)))
+    shop.buy(env_type="dev", voucher_code=shop.code(shop.voucher(10_000)))
+    lapsing = shop.buy(env_type="stg", voucher_code=shop.code(shop.voucher(10_000)))
+    cancel_checkout(checkout=Checkout.objects.get(pk=lapsing.checkout_id), actor="test", now=timezone.now())
+    shop.customer("globex")
+    StripeEvent.objects.create(id="evt_1", type="x", livemode=False, created=timezone.now(), payload={})
+
+
+def _broken() -> set[str]:
+    return {violation.id.partition(" ")[0] for violation in check_invariants()}
+
+
+@pytest.mark.parametrize("invariant", sorted(CONTROLS))
+def test_reports_its_damage(invariant: str, shop: Shop) -> None:
+    _fill(shop)
+    before = _broken()
+
+    with owner_connection() as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute(CONTROLS[invariant])
+        found = _broken()
+        # A reference table survives the flush after this test.
+        owner.execute("UPDATE core_currency SET psp_step = 10, psp_min_minor = 200 WHERE code = 'OMR'")
+
+    assert before == set()
+    assert invariant in found
+
+
+def test_every_money_invariant_has_a_control() -> None:
+    numbers = {name.partition(" ")[0] for name in registered()}
+
+    assert {f"I{number:02}" for number in [*range(1, 21), *range(23, 31)]} <= numbers
+    assert {f"I{number:02}" for number in [*range(1, 21), *range(23, 31)]} == set(CONTROLS)
