@@ -19,6 +19,7 @@ OWNER_COMMANDS = {
     "makemigrations",
     "migrate",
     "optimizemigration",
+    "prepare_local",
     "showmigrations",
     "sqlflush",
     "sqlmigrate",

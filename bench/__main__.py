@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import report
-from bench.rows import checkout, statements
+from bench.rows import checkout, oscar, statements
+from bench.shoppers import Shoppers
 from bench.stack import ROOT, running_stack
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
@@ -18,6 +19,7 @@ RESULTS = ROOT / "bench" / "results" / "latest.json"
 _GROUPS: Sequence[tuple[Sequence[str], Callable[..., list[report.Row]]]] = (
     (statements.NAMES, statements.measure),
     (checkout.NAMES, checkout.measure),
+    (oscar.NAMES, oscar.measure),
 )
 
 
@@ -31,9 +33,10 @@ def main() -> int:
         return 2
     rows: list[report.Row] = []
     with running_stack() as stack:
+        shoppers = Shoppers(stack.port)
         for names, measure in _GROUPS:
             if wanted.intersection(names):
-                rows += measure(stack, wanted, rounds=options.rounds, seconds=options.seconds)
+                rows += measure(stack, wanted, shoppers, rounds=options.rounds, seconds=options.seconds)
     print(report.table(rows))
     report.write(rows, RESULTS)
     return 0 if all(row.reaches(row.target.must) for row in rows) else 1

@@ -34,7 +34,8 @@ INSERT INTO billing_checkoutevent (checkout_id, seq, from_state, to_state, actor
   VALUES (:checkout, 1, '-', 'completed', 'floor', '');
 INSERT INTO billing_order (number, organization_id, checkout_id, buyer_id, currency, state, total_minor, credit_minor,
     monthly_minor)
-  VALUES ('FLR-2026-' || nextval('billing_order_number'), :org, :checkout, 1, 'OMR', 'paid', {total}, {total}, {monthly})
+  VALUES ('FLR-2026-' || nextval('billing_order_number'), :org, :checkout, 1, 'OMR', 'paid', {total}, {total},
+    {monthly})
   RETURNING id AS order_id, number AS order_number \gset
 INSERT INTO billing_orderline (order_id, position, kind, reference, title, title_ar, quantity, unit_minor) VALUES
   {lines};

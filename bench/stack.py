@@ -72,11 +72,15 @@ def run_inside(module: str, environment: Mapping[str, str], *arguments: str) -> 
 
 
 def product_command(port: int) -> list[str]:
-    """Pages and API as production serves them: WSGI workers, a few threads each, no access log."""
+    """Pages and API as production serves them: WSGI workers, persistent connections, no access log."""
+    return [sys.executable, "-m", "granian", *worker_options(port), "catalyst.wsgi:application"]
+
+
+def worker_options(port: int) -> list[str]:
+    """One thread for each worker: two workers keep two cores busy, and more threads only fight for the interpreter."""
     return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(WORKERS)),
-        *("--blocking-threads", os.environ.get("BENCH_THREADS", "2"), "--host", "127.0.0.1", "--port", str(port)),
-        *("--log-level", "warning", "catalyst.wsgi:application"),
+        *("--interface", "wsgi", "--workers", str(WORKERS), "--blocking-threads", "1"),
+        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
     ]
 
 

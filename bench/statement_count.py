@@ -17,7 +17,7 @@ def main() -> None:
     with CaptureQueriesContext(connection) as captured:
         _buy(PRODUCT)
     for query in captured.captured_queries:
-        print(" ".join(query["sql"].split())[:150], file=sys.stderr)
+        print(" ".join((query["sql"] or "(prepared)").split())[:150], file=sys.stderr)
     print(len(captured))
 
 

@@ -8,8 +8,9 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from billing.services import checkout_sweep, stripe_events
+from billing.services import checkout_sweep, order_mail, stripe_events
 from billing.services.psp import ProcessorNotConfigured, ProcessorUnavailable
+from catalyst.core.outbox import Message, subscribe
 
 log = structlog.get_logger(__name__)
 
@@ -55,3 +56,15 @@ def fetch_missed_stripe_events_task() -> None:
         return
     if new:
         log.warning("stripe_events_missed", count=new)
+
+
+@subscribe("order.paid", name="billing.mail_order_confirmed")
+def mail_order_confirmed(message: Message) -> None:
+    """Send the confirmation; the delivery row keeps it to one, a crash at the wrong moment may make it two."""
+    order_mail.mail_order_confirmed(order_number=message.payload["order"], event=message.key)
+
+
+@subscribe("order.ready", name="billing.mail_order_ready")
+def mail_order_ready(message: Message) -> None:
+    """Say that everything runs; once, as above."""
+    order_mail.mail_order_ready(order_number=message.payload["order"], event=message.key)

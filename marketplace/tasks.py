@@ -34,7 +34,13 @@ def sweep_changes_task() -> None:
     changes_sweep.sweep_changes(owner=_owner(), now=timezone.now())
 
 
+@shared_task(name="marketplace.process_flux_message")
+def process_flux_message_task(*, message_id: int) -> None:
+    """Look at one stored message of Flux."""
+    flux_observe.process_message(message_id=message_id)
+
+
 @shared_task(name="marketplace.sweep_flux_messages")
 def sweep_flux_messages_task() -> None:
     """Look at every stored message of Flux that is due."""
-    flux_observe.process_messages(now=timezone.now())
+    flux_observe.process_messages()

@@ -12,9 +12,9 @@ FEW, MANY = 8, 64
 NAMES = ("checkout_spread", "checkout_hot", "checkout_64")
 
 
-def measure(stack: Stack, wanted: frozenset[str], *, rounds: int, seconds: float) -> list[Row]:
+def measure(stack: Stack, wanted: frozenset[str], shoppers: Shoppers, *, rounds: int, seconds: float) -> list[Row]:
     """Interleave floor and product, round by round, so that a change of the machine's mood meets both."""
-    floor, shoppers = Floor(stack, rounds=rounds), Shoppers(stack.port)
+    floor = Floor(stack, rounds=rounds)
     shoppers.buy("spread", connections=FEW, seconds=3)  # both workers have loaded everything
     has_hot, has_many = "checkout_hot" in wanted, "checkout_64" in wanted
     seen: dict[str, list[float]] = {name: [] for name in ("floor", "spread", "hot_floor", "hot", "many")}

@@ -30,6 +30,7 @@ class DetailsForm(forms.Form):
         max_length=120,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "organization", "dir": "auto"}),
+        error_messages={"required": gettext_lazy("Enter the name of your organization.")},
     )
     slug = forms.CharField(
         label=gettext_lazy("Short name in addresses"),
@@ -57,7 +58,7 @@ class DetailsForm(forms.Form):
         super().__init__(data, initial=_initial(cart, organizations, settings))
         self.organizations = {row.slug: row for row in organizations}
         self.settings = settings
-        self._cart = cart
+        self.fields["name"].required = not organizations
         self._choices("addons", [(slug, slug) for slug in addons])
         self._choices("organization", [(slug, slug) for slug in (*self.organizations, NEW)])
         for setting in settings:
@@ -110,7 +111,8 @@ class DetailsForm(forms.Form):
         name = (cleaned.get("name") or "").strip()
         slug = (cleaned.get("slug") or "").strip().lower()
         if not name:
-            self.add_error("name", _("Enter the name of your organization."))
+            if "name" not in self.errors:
+                self.add_error("name", self.fields["name"].error_messages["required"])
             return
         slug = slug or suggest_slugs(name, limit=1)[0]
         cleaned["slug"] = slug

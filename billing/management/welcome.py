@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from django.conf import settings
+from django.urls import reverse
 
 _FILE_MODE = 0o600
 
@@ -28,7 +29,7 @@ def _sign_in(people: dict[str, str]) -> str:
     mail = Path(settings.CATALYST_HOME) / "mail"
     return "\n".join(
         [
-            f"Sign in at {settings.PUBLIC_URL}/account/login/ with one of these addresses:",
+            f"Sign in at {settings.PUBLIC_URL}{reverse('account_login')} with one of these addresses:",
             *_table(people),
             f"There are no passwords. A code is sent by e-mail, and e-mails land as files in {mail}",
             f'Read the newest one:  cat "$(ls -t "{mail}"/* | head -n 1)"',

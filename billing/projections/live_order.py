@@ -2,8 +2,8 @@
 
 from django.template.loader import render_to_string
 
-from billing.models import Order
 from billing.selectors.order_progress import order_progress
+from billing.selectors.orders import list_all_orders
 from catalyst.core.http.streams import StreamAccess, ViewFrame, register_view
 from catalyst.core.outbox import Message
 from tenancy.selectors.sovereign import get_sovereign
@@ -16,7 +16,7 @@ def render_order(access: StreamAccess, number: str, message: Message) -> ViewFra
     if not message.topic.startswith(_TOPICS):
         return None
     organization_id = access.stream.removeprefix("organization:")
-    order = Order.objects.select_related("checkout").filter(number=number, organization_id=organization_id).first()
+    order = list_all_orders().filter(number=number, organization_id=organization_id).first()
     if order is None or (access.env_types is not None and order.checkout.env_type not in access.env_types):
         return None
     progress = order_progress(order)

@@ -111,7 +111,7 @@ def get_receipt(organization: Organization, number: str) -> Receipt:
 
     :raises NotFound: the Organization has no order of this number.
     """
-    row = fetch_one(_RECEIPT, [organization.pk, number])
+    row = fetch_one(_RECEIPT, [organization.pk, number], prepared=True)
     if row is None:
         raise NotFound(_("Not found."))
     state, currency, total, credit, charge, created_at, lines, code_key, code_sealed, posted, held, frozen = row

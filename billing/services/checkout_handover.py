@@ -262,7 +262,7 @@ def _count_redemption(checkout: Checkout, redemption: Redemption) -> None:
     """Turn the reserved place into a redeemed one; the voucher's row comes last."""
     append_audit(
         stream=f"organization:{checkout.organization_id}",
-        actor="request",
+        actor=checkout.buyer,
         action="voucher.redeemed",
         target=f"voucher:{redemption.voucher_id}",
         detail={

@@ -68,6 +68,18 @@ def ensure_closed(*, processor: Processor, checkout: Checkout, reason: str, acto
         raise AlreadyPaid(_("This order is already paid."), extra={"order": checkout.order.number})
 
 
+def return_stray_payment(
+    *, processor: Processor, checkout: Checkout, session: dict[str, Any], actor: str, now: datetime
+) -> None:
+    """Return the money of a session that was never handed over, if it is ours at all."""
+    mismatch = find_mismatch(checkout, session)
+    if mismatch:
+        log.error("stray_payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
+        return
+    payment = payment_of(session)
+    receive_late_payment(processor=processor, checkout_id=checkout.pk, payment=payment, actor=actor, now=now)
+
+
 def _follow(processor: Processor, checkout: Checkout, session: dict[str, Any], *, actor: str, now: datetime) -> None:
     status, paid = session.get("status"), session.get("payment_status") == "paid"
     if status == "complete" and paid:

@@ -54,6 +54,7 @@ def read_preflight(request: CheckoutRequest) -> Preflight:
             "code": code_key(normal) if normal else None,
             "currency": request.sovereign.currency_id,
         },
+        prepared=True,
     )
     if row is None:
         raise Currency.DoesNotExist

@@ -201,6 +201,7 @@ def _read_facts(request: CheckoutRequest, voucher: Voucher | None) -> Facts:
             "scope": request.scope,
             "key": request.key,
         },
+        prepared=True,
     )
     assert row is not None
     uses, has_subscription, open_checkouts, sold_order, key_subject = row

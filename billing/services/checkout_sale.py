@@ -71,6 +71,7 @@ def _open_subscription(sale: Sale, *, now: datetime) -> None:
             start,
             end,
         ],
+        prepared=True,
     )
 
 

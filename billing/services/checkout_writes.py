@@ -55,7 +55,7 @@ def insert_attempt(attempt: Attempt, *, state: str, hold_minor: int, grant_seq: 
     One statement instead of six round trips: this is the hot path of the bench row ``checkout_spread``. Foreign keys
     are checked at the end of the statement, so the order of its parts does not matter.
     """
-    row = fetch_one(_INSERT_ATTEMPT, _attempt_parameters(attempt, state, hold_minor, grant_seq))
+    row = fetch_one(_INSERT_ATTEMPT, _attempt_parameters(attempt, state, hold_minor, grant_seq), prepared=True)
     assert row is not None
     return WrittenAttempt(*row)
 
@@ -67,7 +67,7 @@ WITH checkout AS (
     last_error)
   VALUES (%(id)s, %(organization)s, %(currency)s, %(cart)s, %(buyer)s, %(env_type)s, %(selection)s::jsonb, %(state)s, 1,
     %(quote_hash)s, %(total)s, %(credit)s, %(step)s, %(minimum)s, %(lease_owner)s,
-    CASE WHEN %(lease_owner)s IS NOT NULL THEN now() + make_interval(secs => %(lease)s) END,
+    CASE WHEN %(lease_owner)s::text IS NOT NULL THEN now() + make_interval(secs => %(lease)s) END,
     now() + make_interval(secs => %(lease)s), '')),
 event AS (
   INSERT INTO billing_checkoutevent (checkout_id, seq, from_state, to_state, actor, reason)
@@ -89,7 +89,7 @@ redemption AS (
   INSERT INTO billing_redemption (organization_id, voucher_id, checkout_id, cart_id, state, currency, grant_minor,
     per_organization_limit, slot, grant_seq, resolved_at)
   SELECT %(organization)s, %(voucher)s, %(id)s, %(cart)s, %(redemption_state)s, %(currency)s, %(grant)s, %(limit)s,
-    %(slot)s, %(grant_seq)s, CASE WHEN %(grant_seq)s IS NOT NULL THEN now() END
+    %(slot)s, %(grant_seq)s, CASE WHEN %(grant_seq)s::bigint IS NOT NULL THEN now() END
   WHERE %(slot)s > 0
   RETURNING id),
 hold AS (

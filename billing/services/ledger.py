@@ -41,6 +41,7 @@ def lock_account(organization_id: int) -> LockedAccount:
     row = fetch_one(
         f"SELECT {_COLUMNS} FROM billing_account WHERE organization_id = %s FOR NO KEY UPDATE",  # noqa: S608
         [organization_id],
+        prepared=True,
     )
     if row is None:
         raise NotFound("This Organization has no billing account.")
@@ -117,4 +118,5 @@ def post_entries(account: LockedAccount, entries: list[Entry], *, actor: str, he
             "seq": seq,
             "held": held_delta_minor,
         },
+        prepared=True,
     )

@@ -94,6 +94,7 @@ def take_place(voucher: Voucher, *, column: str) -> None:
         " AND (ends_at IS NULL OR ends_at > now())"
         " AND (max_redemptions IS NULL OR reserved_count + redeemed_count < max_redemptions)",
         [voucher.pk],
+        prepared=True,
     )
     if not taken:
         raise voucher_busy()

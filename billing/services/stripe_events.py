@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.models import BillingSettings, Checkout, StripeEvent
-from billing.services.checkout_late import receive_late_payment
-from billing.services.checkout_observe import find_mismatch, observe, payment_of
+from billing.services.checkout_observe import observe, return_stray_payment
+from billing.services.checkout_steps import BEFORE_HANDOVER
 from billing.services.psp import Processor, ProcessorNotConfigured, get_processor
 from catalyst.core.crypto import SealBroken, unseal
 from catalyst.core.database import use_case
@@ -139,19 +139,11 @@ def _follow(processor: Processor, event: StripeEvent, *, now: datetime) -> bool:
     if checkout.psp_session_id == session["id"]:
         observe(processor=processor, checkout=checkout, actor="webhook", now=now)
     elif session.get("payment_status") == "paid":
-        _stray_payment(processor, checkout, session, now=now)
+        # Nobody was shown this session. While its attempt is undecided the money waits: only a dead one returns it.
+        if checkout.state in BEFORE_HANDOVER:
+            return False
+        return_stray_payment(processor=processor, checkout=checkout, session=session, actor="webhook", now=now)
     return True
-
-
-def _stray_payment(processor: Processor, checkout: Checkout, session: dict[str, Any], *, now: datetime) -> None:
-    """Money for a session that was never handed over: it is returned, if it is ours at all."""
-    mismatch = find_mismatch(checkout, session)
-    if mismatch:
-        log.error("stray_payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
-        return
-    receive_late_payment(
-        processor=processor, checkout_id=checkout.pk, payment=payment_of(session), actor="webhook", now=now
-    )
 
 
 def _find_checkout(session: dict[str, Any]) -> Checkout | None:

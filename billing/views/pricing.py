@@ -48,6 +48,11 @@ class Sums:
         return None
 
     @property
+    def credit_minor(self) -> int:
+        """The credit that is used, as the negative line it is in the sum."""
+        return -self.quote.split.credit_minor if self.quote else 0
+
+    @property
     def services(self) -> list[str]:
         """What the chosen Applications bring along, for the line "Comes with"."""
         entries = self.priced.lock.entries if self.priced else ()

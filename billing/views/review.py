@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from billing.models import Cart
-from billing.selectors.checkouts import find_open_checkout
+from billing.selectors.checkouts import find_bought, find_open_checkout
 from billing.services.cart_checkout import Purchase, buy_cart
 from billing.services.carts import set_voucher_code, voucher_code_of
 from billing.services.checkout import cancel_checkout
@@ -79,6 +79,10 @@ def pay(request: HttpRequest) -> HttpResponse:
         returns=_return_addresses(),
         address=client_address(request),
     )
+    if not cart.plan:
+        # The Cart is closed by its sale: a second press, or Back and again, shows what the first one did.
+        bought = find_bought(buyer, purchase.key)
+        return see_other(reverse("order", args=[bought.order.number]) if bought else reverse("checkout-review"))
     try:
         outcome = buy_cart(cart=cart, buyer=buyer, sovereign=get_sovereign(), purchase=purchase, now=timezone.now())
     except _NO_NAME as error:

@@ -8,8 +8,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from django.db import connection
-
+from catalyst.core.database import execute
 from catalyst.core.errors import DomainError
 from catalyst.core.models import IdempotencyKey
 
@@ -65,8 +64,8 @@ def claim(
     A key whose subject came to nothing may be bound again: ``replaces`` names that earlier subject. ``reply`` is what a
     repeat is answered with, when the effect is complete in this transaction.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
+    return bool(
+        execute(
             "INSERT INTO core_idempotencykey (scope, key, fingerprint, subject, response_status, response_body)"
             " VALUES (%s, %s, %s, %s, %s, %s::jsonb)"
             " ON CONFLICT (scope, key) DO UPDATE SET subject = excluded.subject,"
@@ -81,5 +80,6 @@ def claim(
                 json.dumps(reply) if reply is not None else None,
                 replaces,
             ],
+            prepared=True,
         )
-        return bool(cursor.rowcount)
+    )

@@ -63,6 +63,7 @@ def publish(*, topic: str, key: str, stream: str, payload: dict[str, Any]) -> No
     execute(
         "INSERT INTO core_outbox (dedup_key, topic, stream, payload) VALUES (%s, %s, %s, %s::jsonb)",
         [key, topic, stream, json.dumps(payload)],
+        prepared=True,
     )
 
 

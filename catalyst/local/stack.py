@@ -14,11 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 Preparations = Sequence[tuple[str, tuple[str, ...]]]
 
 #: Commands that run to their end, in this order, before any process starts: what is done and how.
-PREPARATIONS: Preparations = (
-    ("migrating the database", ("migrate", "--no-input", "--verbosity", "0")),
-    ("loading the catalogue", ("sync_catalog",)),
-    ("making the demo Sovereign", ("seed_demo",)),
-)
+PREPARATIONS: Preparations = (("preparing database, catalogue and demo", ("prepare_local",)),)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,10 @@ def _observed(message: Message) -> None:
     """Believe the newest observation; an older one than the stored changes nothing."""
     said = message.payload
     observed_at = datetime.fromisoformat(said["observed_at"])
-    is_newer = Q(observed_at__isnull=True) | Q(observed_at__lte=observed_at)
+    is_newer = Q(observed_at__isnull=True) | Q(observed_at__lt=observed_at)
+    if said["status"] != _Status.INSTALLING:
+        # Flux counts whole seconds: of two reports in one, the outcome is the later.
+        is_newer |= Q(observed_at=observed_at)
     fields = {
         "status": said["status"],
         "status_reason": said["status_reason"],

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
+from catalyst.core.database import fetch_one
 from marketplace.models import Availability
 from marketplace.selectors.blueprint_index import Listing, listings_of
 from marketplace.selectors.capacity import Footprint
@@ -102,10 +101,10 @@ class Offer:
 
 def load_offer(organization: Organization | None, *, currency: str, at: datetime) -> Offer:
     """Read what this reader can buy; prices are monthly, VAT included, in minor units of ``currency``."""
-    with connection.cursor() as cursor:
-        owner = organization.pk if organization else None
-        cursor.execute(_OFFER, {"currency": currency, "at": at, "organization": owner})
-        step, plans, addons, bundles, blueprints = cursor.fetchone()
+    owner = organization.pk if organization else None
+    row = fetch_one(_OFFER, {"currency": currency, "at": at, "organization": owner}, prepared=True)
+    assert row is not None
+    step, plans, addons, bundles, blueprints = row
     listings = listings_of(_rows(blueprints))
     return Offer(
         price_step=step or 1,

@@ -1,6 +1,6 @@
 """The states of a Change: one table of moves, one conditional update, one event for each.
 
-Source: docs/delivery.md, "Change".
+Source: docs/delivery.md.
 """
 
 from collections.abc import Mapping

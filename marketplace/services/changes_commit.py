@@ -172,9 +172,7 @@ def _adopt(repository: BareRepository, environment: Environment, head: str, *, o
     change = _change_of(top, environment) if top else None
     if change is None:
         raise ForeignCommit(
-            _(
-                "The repository of %(environment)s was changed by somebody else. Nothing is written until that is cleared."
-            )
+            _("The repository of %(environment)s holds a commit that is not ours; writing stops until that is cleared.")
             % {"environment": environment.name}
         )
     return _record(repository, change, head, owner=owner, now=now)

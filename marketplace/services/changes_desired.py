@@ -1,7 +1,7 @@
 """The desired state of an Environment, computed from its rows alone, inside the Environment's lease.
 
 What a message or a task carries takes no part, so two installations can never remove each other.
-Source: docs/delivery.md, "Desired state".
+Source: docs/delivery.md.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from catalyst.core.gitops import kustomize
 from marketplace.manifests.facts import EnvironmentFacts, Intent, Lock, LockEntry, ManifestsRefused, RenderSettings
 from marketplace.manifests.render import render
-from marketplace.models import Application, Blueprint, Change
+from marketplace.models import Application, Blueprint, BlueprintVersion, Change
 from tenancy.models import Environment
 from tenancy.selectors.sovereign import get_sovereign
 
@@ -114,7 +114,7 @@ def _intent(row: Application) -> Intent:
 
 
 def _blueprint_files(rows: Iterable[Application]) -> Mapping[tuple[str, str], Mapping[str, bytes]]:
-    versions = {}
+    versions: dict[tuple[str, str], BlueprintVersion] = {}
     for row in rows:
         version = row.blueprint_version
         known = versions.setdefault((version.blueprint.name, version.version), version)

@@ -1,6 +1,6 @@
 """From a paid Order to a planned Change: once per Order, however often the message arrives.
 
-Source: docs/delivery.md, "Plan".
+Source: docs/delivery.md.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
     # Plans of one Environment follow each other, so that both see the names and services that are taken.
     environments = Environment.objects.select_related("organization").select_for_update(of=("self",), no_key=True)
     environment = environments.get(pk=ensured.pk)
-    change = Change.objects.filter(order_number=order.number).first()
+    change = _change_of_order(order)
     if change is not None and not _is_unplanned(change):
         return change
     try:
@@ -78,6 +78,10 @@ def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
     except DomainError as error:
         return _record_refusal(change, environment, order, buyer, reason=error.message, now=now)
     return _record_plan(change, environment, order, buyer, plan, now=now)
+
+
+def _change_of_order(order: PaidOrder) -> Change | None:
+    return Change.objects.filter(order_number=order.number).first()
 
 
 def _is_unplanned(change: Change) -> bool:

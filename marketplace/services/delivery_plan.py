@@ -1,6 +1,6 @@
 """What an Order installs: names, exact versions, bindings and configuration, as rows that are not saved yet.
 
-Source: docs/delivery.md, "Plan"; docs/glossary.md for names.
+Source: docs/delivery.md; docs/glossary.md for names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -90,7 +90,8 @@ def _name_roots(blueprints: Iterable[str], *, taken: set[str]) -> list[Root]:
 def _lock_of(rows: list[Application]) -> Lock:
     return Lock(
         tuple(
-            LockEntry(row.slug, _candidate(row.blueprint_version), tuple(row.requested_by), row.bindings) for row in rows
+            LockEntry(row.slug, _candidate(row.blueprint_version), tuple(row.requested_by), row.bindings)
+            for row in rows
         )
     )
 

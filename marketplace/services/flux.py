@@ -1,6 +1,6 @@
 """Flux's word, as it comes in: the signature first, then one inbox row for each body. Looking at it comes later.
 
-Source: docs/delivery.md, "Flux"; the Flux documentation on providers of type ``generic-hmac``.
+Source: docs/delivery.md; the Flux documentation on providers of type ``generic-hmac``.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ class EventTooOld(DomainError):
     status = HTTPStatus.BAD_REQUEST
 
 
-def receive_message(*, environment_uuid: UUID, body: bytes, signature: str, now: datetime) -> bool:
-    """Store one notification; False when the same body was stored before.
+def receive_message(*, environment_uuid: UUID, body: bytes, signature: str, now: datetime) -> int | None:
+    """Store one notification and return its id; None when the same body was stored before.
 
     ``signature`` is the header ``X-Signature``: ``sha256=<hex>`` over the raw body. Nothing is parsed before it holds.
 
@@ -65,12 +65,11 @@ def receive_message(*, environment_uuid: UUID, body: bytes, signature: str, now:
     if abs(now - occurred_at) > LATEST:
         raise EventTooOld(_("This event is too old, or a clock is wrong."))
     digest = hashlib.sha256(body).digest()
-    if FluxMessage.objects.filter(environment=environment, body_hash=digest).exists():
-        return False
-    row = FluxMessage(environment=environment, body_hash=digest, payload=_kept(event), occurred_at=occurred_at)
     # Two copies may arrive at once: the constraint lets one in.
-    FluxMessage.objects.bulk_create([row], ignore_conflicts=True)
-    return True
+    row, is_new = FluxMessage.objects.get_or_create(
+        environment=environment, body_hash=digest, defaults={"payload": _kept(event), "occurred_at": occurred_at}
+    )
+    return row.pk if is_new else None
 
 
 def _is_signed(body: bytes, signature: str, key: str) -> bool:

@@ -1,11 +1,11 @@
 """What Flux's messages mean: an observation of one Application at one commit, or nothing.
 
-Source: docs/delivery.md, "Flux".
+Source: docs/delivery.md.
 """
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -40,20 +40,19 @@ class Observation:
     seq: int
 
 
-def process_messages(*, now: datetime) -> int:
+def process_messages() -> int:
     """Look at every message whose time has come, oldest first; return how many there were."""
-    looked_at = 0
-    while looked_at < _BATCH and process_next_message(now=now):
-        looked_at += 1
-    return looked_at
+    due = FluxMessage.objects.filter(state=FluxMessage.State.PENDING, next_attempt_at__lte=Now())
+    ids = list(due.order_by("occurred_at", "id").values_list("pk", flat=True)[:_BATCH])
+    return sum(process_message(message_id=message_id) for message_id in ids)
 
 
 @use_case
-def process_next_message(*, now: datetime) -> bool:
-    """Turn one message into its event, in one transaction; False when none is due."""
-    due = FluxMessage.objects.filter(state=FluxMessage.State.PENDING, next_attempt_at__lte=Now())
-    locked = due.select_related("environment__organization").select_for_update(of=("self",), skip_locked=True)
-    message = locked.order_by("occurred_at", "id").first()
+def process_message(*, message_id: int) -> bool:
+    """Turn one message into its event, in one transaction; False when that is done, or somebody is at it."""
+    pending = FluxMessage.objects.filter(pk=message_id, state=FluxMessage.State.PENDING)
+    locked = pending.select_related("environment__organization").select_for_update(of=("self",), skip_locked=True)
+    message = locked.first()
     if message is None:
         return False
     try:

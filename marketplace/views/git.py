@@ -2,16 +2,20 @@
 
 import base64
 import binascii
+from http import HTTPStatus
 
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from catalyst.core.errors import DomainError, NotFound, PermissionRefused
 from catalyst.core.gitops.http_backend import serve
 from marketplace.services.changes_repository import repository_path
 from tenancy.api.authentication import use_token
 from tenancy.models import ApiToken, Environment
-from tenancy.selectors.permissions import can, token_allows
+from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of
+from tenancy.selectors.permissions import has_role, token_allows
 
 _PERMISSION = "git.read"
 
@@ -22,11 +26,13 @@ def git_repository(request: HttpRequest, organization: str, environment: str, pa
     token = _token(request)
     if token is None:
         return _ask_for_token()
-    found = _find(token, organization, environment)
-    if found is None:
-        return HttpResponse(_("There is no such repository."), status=404, content_type="text/plain; charset=utf-8")
-    query = request.META.get("QUERY_STRING", "")
-    return serve(request, repository_path(found), f"/{path_info}", query)
+    try:
+        found = _find(token, organization, environment)
+    except DomainError as error:
+        return _text(error.status, error.message)
+    if not connection.in_atomic_block:
+        connection.close()  # a clone may take long and needs no database
+    return serve(request, repository_path(found), f"/{path_info}", request.META.get("QUERY_STRING", ""))
 
 
 def _token(request: HttpRequest) -> ApiToken | None:
@@ -40,20 +46,32 @@ def _token(request: HttpRequest) -> ApiToken | None:
     return use_token(password) if password else None
 
 
-def _find(token: ApiToken, organization: str, environment: str) -> Environment | None:
-    """Return the Environment if the token's owner is a live member of its Organization and the token reaches it."""
+def _find(token: ApiToken, organization: str, environment: str) -> Environment:
+    """Return the Environment if the token's owner is a live member there and the token reaches it.
+
+    :raises NotFound: there is none, or it is somebody else's.
+    :raises PermissionRefused: the member's role, or the token's scopes, do not include fetching.
+    """
     rows = Environment.objects.select_related("organization").exclude(head_commit="")
     found = rows.filter(organization__slug=organization, name=environment).first()
-    if found is None or (token.organization_id is not None and token.organization_id != found.organization_id):
-        return None
-    allowed = token_allows(token, _PERMISSION, found.env_type) and can(token.user, _PERMISSION, found.organization)
-    return found if allowed else None
+    if found is None or token.organization_id not in {None, found.organization_id}:
+        raise NotFound(_("There is no such repository."))
+    member = organizations_of(token.user, env_type=found.env_type).filter(pk=found.organization_id).first()
+    if member is None or token.env_type not in {"", found.env_type}:
+        raise NotFound(_("There is no such repository."))
+    if not token_allows(token, _PERMISSION, env_type=found.env_type):
+        raise PermissionRefused(_("This token may not fetch."))
+    if not has_role(getattr(member, ROLES_ATTRIBUTE), _PERMISSION):
+        raise PermissionRefused(_("Your role does not allow this."))
+    return found
 
 
 def _ask_for_token() -> HttpResponse:
-    return HttpResponse(
-        _("Sign in with an API token as the password."),
-        status=401,
-        content_type="text/plain; charset=utf-8",
-        headers={"WWW-Authenticate": 'Basic realm="catalyst"'},
-    )
+    response = _text(HTTPStatus.UNAUTHORIZED, _("Sign in with an API token as the password."))
+    response["WWW-Authenticate"] = 'Basic realm="catalyst", charset="UTF-8"'
+    return response
+
+
+def _text(status: HTTPStatus, message: str) -> HttpResponse:
+    # The git program shows plain text to the person, each line after "remote: ".
+    return HttpResponse(f"{message}\n", status=status, content_type="text/plain; charset=utf-8")

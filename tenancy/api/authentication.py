@@ -40,13 +40,15 @@ WITH used AS (
 
 def find_token(plaintext: str) -> ApiToken | None:
     """Return the live token with its owner and Organization, or None: unknown, revoked, expired, owner inactive."""
-    return _read_token(fetch_one(_FIND, {"hash": hash_token(plaintext)}))
+    return _read_token(fetch_one(_FIND, {"hash": hash_token(plaintext)}, prepared=True))
 
 
 def use_token(plaintext: str) -> ApiToken | None:
     """Do as ``find_token``, and note the moment of use, to the minute."""
     now = timezone.now()
-    found = fetch_one(_FIND_AND_NOTE, {"hash": hash_token(plaintext), "now": now, "stale": now - _LAST_USED_EVERY})
+    found = fetch_one(
+        _FIND_AND_NOTE, {"hash": hash_token(plaintext), "now": now, "stale": now - _LAST_USED_EVERY}, prepared=True
+    )
     return _read_token(found)
 
 

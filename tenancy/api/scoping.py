@@ -50,7 +50,7 @@ def get_organization(request: Request, slug: str, permission: str, *, env_type: 
 
 
 def _find(slug: str, *, user_id: int, env_type: str | None, only: int | None) -> Organization | None:
-    row = fetch_one(_FIND, {"slug": slug, "user": user_id, "env_type": env_type, "only": only})
+    row = fetch_one(_FIND, {"slug": slug, "user": user_id, "env_type": env_type, "only": only}, prepared=True)
     if row is None:
         return None
     organization = _ORGANIZATION.read(row[:-1])

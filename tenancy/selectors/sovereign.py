@@ -13,7 +13,7 @@ def get_sovereign() -> Sovereign:
 
     :raises Sovereign.DoesNotExist: the deployment was never set up (``manage.py setup_sovereign``).
     """
-    row = fetch_one(_FIND)
+    row = fetch_one(_FIND, prepared=True)
     if row is None:
         raise Sovereign.DoesNotExist
     return _SOVEREIGN.read(row)

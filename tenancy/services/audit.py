@@ -12,6 +12,7 @@ import structlog
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
+from catalyst.core.database import fetch_one
 from tenancy.models import Organization, User
 
 #: The chain of what belongs to no Organization.
@@ -68,12 +69,13 @@ def append_audit(
     ``detail`` holds before and after, never a secret. Without ``request_id`` the one of the log context is taken.
     """
     request = request_id or str(structlog.contextvars.get_contextvars().get("request_id", ""))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT append_audit(%s, %s, %s, %s, %s::jsonb, %s)",
-            [stream, actor_name(actor), action, target, json.dumps(dict(detail), cls=DjangoJSONEncoder), request],
-        )
-        return int(cursor.fetchone()[0])
+    row = fetch_one(
+        "SELECT append_audit(%s, %s, %s, %s, %s::jsonb, %s)",
+        [stream, actor_name(actor), action, target, json.dumps(dict(detail), cls=DjangoJSONEncoder), request],
+        prepared=True,
+    )
+    assert row is not None
+    return int(row[0])
 
 
 def verify_chain(stream: str) -> ChainVerdict:

@@ -16,11 +16,11 @@ from tests.stripe_standin import StripeStandIn
 @pytest.fixture
 def shop_without_processor(sovereign: Sovereign, organization: Organization, org_admin: User) -> Shop:
     """A shop whose administrator has stored no processor keys."""
-    factories.PlanFactory(slug="m", title_en="M", title_ar="M")
-    factories.PriceFactory(kind="plan", reference="m", amount_minor=PLAN_MINOR)
-    factories.PriceFactory(kind="blueprint", reference="bp-wordpress", amount_minor=0)
-    blueprint = factories.BlueprintFactory(slug="wordpress", title="WordPress")
-    factories.BlueprintVersionFactory(
+    factories.PlanFactory.create(slug="m", title_en="M", title_ar="M")
+    factories.PriceFactory.create(kind="plan", reference="m", amount_minor=PLAN_MINOR)
+    factories.PriceFactory.create(kind="blueprint", reference="bp-wordpress", amount_minor=0)
+    blueprint = factories.BlueprintFactory.create(slug="wordpress", title="WordPress")
+    factories.BlueprintVersionFactory.create(
         blueprint=blueprint,
         version="1.0.0",
         major=1,
@@ -29,7 +29,7 @@ def shop_without_processor(sovereign: Sovereign, organization: Organization, org
         contract={"spec": {"footprint": {"memoryMiB": 256, "cpuMilli": 250, "diskGiB": 5}, "depends": []}},
         files={},
     )
-    staff = factories.UserFactory(email="staff@example.com", staff_role=User.StaffRole.ADMIN)
+    staff = factories.UserFactory.create(email="staff@example.com", staff_role=User.StaffRole.ADMIN)
     open_account(organization=organization, sovereign=sovereign)
     return Shop(sovereign=sovereign, organization=organization, buyer=org_admin, staff=staff)
 

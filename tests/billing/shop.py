@@ -61,8 +61,8 @@ class Shop:
 
     def customer(self, slug: str) -> tuple[Organization, User]:
         """Make another Organization with an account and an administrator."""
-        organization = factories.OrganizationFactory(slug=slug, name=slug.title())
-        user = factories.MembershipFactory(organization=organization, role=Membership.Role.ADMIN).user
+        organization = factories.OrganizationFactory.create(slug=slug, name=slug.title())
+        user = factories.MembershipFactory.create(organization=organization, role=Membership.Role.ADMIN).user
         open_account(organization=organization, sovereign=self.sovereign)
         return organization, user
 

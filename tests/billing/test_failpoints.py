@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_a_plain_run_reaches_every_point(shop: Shop, monkeypatch: pytest.MonkeyP
 def test_a_point_in_the_code_is_registered() -> None:
     """Literal names only; a name that is put together is refused when it is reached."""
     unknown = {
-        f"{file.relative_to(ROOT)}: {node.args[0].value}"
+        f"{file.relative_to(ROOT)}: {node.args[0].value!r}"
         for app in ("billing", "marketplace", "tenancy", "catalyst")
         for file in sorted((ROOT / app).rglob("*.py"))
         for node in ast.walk(ast.parse(file.read_text()))
@@ -79,10 +80,10 @@ def test_an_unknown_point_is_refused() -> None:
         pass
 
 
-def test_outside_tests_a_point_does_nothing(settings: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_tests_a_point_does_nothing(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failpoints, "hits", {})
     monkeypatch.setenv("CATALYST_FAILPOINT", "checkout.T1.in_tx=exit")
-    settings.FAILPOINTS_ENABLED = False  # type: ignore[attr-defined]
+    settings.FAILPOINTS_ENABLED = False
 
     with armed("checkout.T1.in_tx", crash):
         fp("checkout.T1.in_tx")

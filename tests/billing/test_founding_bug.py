@@ -127,7 +127,7 @@ def test_a_failing_insert_after_the_reservation_is_undone_by_the_sweeper(shop: S
 
 def test_a_price_that_cannot_be_found_touches_nothing(shop: Shop) -> None:
     voucher = shop.voucher()
-    factories.PlanFactory(slug="unpriced", title_en="Unpriced", title_ar="Unpriced")
+    factories.PlanFactory.create(slug="unpriced", title_en="Unpriced", title_ar="Unpriced")
 
     answer = shop.calls().buy(voucher_code=shop.code(voucher), plan="unpriced")
 

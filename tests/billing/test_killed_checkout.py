@@ -2,7 +2,10 @@
 
 import pytest
 
+from catalyst.core.database import execute
+from catalyst.core.failpoints import armed
 from catalyst.core.models import Outbox
+from tests.billing.api.calls import refusal
 from tests.billing.killed import RECOVERIES, Purchase, make_purchase, sweep
 from tests.billing.shop import PLAN_MINOR, VOUCHER_MINOR, Shop
 from tests.crash.client import CrashServer
@@ -155,3 +158,40 @@ def make_stale(purchase: Purchase) -> None:
     (checkout,) = purchase.checkouts()
     past = checkout.created_at
     type(checkout).objects.filter(pk=checkout.pk).update(lease_until=past, next_action_at=past)
+
+
+def test_the_last_place_of_a_dead_process_is_free_after_its_compensation(shop: Shop, crash_server: CrashServer) -> None:
+    voucher = shop.voucher(max_redemptions=1)
+    first, other = (Purchase(place, voucher, place.calls()) for place in map(shop.with_customer, ("first", "other")))
+    assert first.doomed(crash_server, "checkout.T2.in_tx").is_killed
+
+    refused = other.buy()
+    sweep()
+    answer = other.buy()
+
+    assert refusal(refused) == (409, "voucher_busy")
+    assert refused["Retry-After"] == "60"
+    assert answer.status_code == 201
+    assert first.books().redemptions == ["released"]
+    assert other.books().redemptions == ["redeemed"]
+    assert (other.books().reserved_count, other.books().redeemed_count) == (0, 1)
+    other.check()
+
+
+@pytest.mark.parametrize("change", ["active = false", "revoked_at = now()"])
+def test_a_voucher_that_closes_meanwhile_is_honored_once_it_is_reserved(shop: Shop, change: str) -> None:
+    purchase = make_purchase(shop, "company")
+
+    def close() -> None:
+        execute(f"UPDATE billing_voucher SET {change} WHERE id = %s", [purchase.voucher.pk])
+
+    with armed("checkout.T1.after_commit", close):
+        answer = purchase.buy(purchase.key)
+
+    assert answer.status_code == 201
+    assert purchase.books().entries == [("voucher_grant", VOUCHER_MINOR)]
+    purchase.check()
+    assert purchase.shop.standin is not None
+    purchase.shop.standin.pay(str(purchase.checkouts()[0].psp_session_id))
+    sweep()
+    assert purchase.books().checkouts == ["completed"]

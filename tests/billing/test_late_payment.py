@@ -3,8 +3,11 @@
 import pytest
 from django.utils import timezone
 
-from billing.models import PspCall
+from billing import tasks
+from billing.models import PspCall, StripeEvent
+from billing.services.checkout import start_checkout
 from billing.services.checkout_settle import lapse
+from catalyst.core.failpoints import Crash, armed, crash
 from catalyst.core.models import Outbox
 from catalyst.local.sandbox_stripe.payment import NotOpen
 from tests.billing.inbox import post_event
@@ -193,3 +196,35 @@ def test_a_refund_that_is_owed_never_counts_as_absent(compensated: Purchase) -> 
     sweep()
     assert refund_intent().state == "succeeded"
     assert_returned_once(compensated)
+
+
+def test_money_without_any_event_is_found_by_the_cleaner(compensated: Purchase) -> None:
+    standin_of(compensated).pay(stray_session(compensated))
+
+    sweep()
+    sweep()
+
+    assert compensated.books().checkouts == ["refunded"]
+    assert_returned_once(compensated)
+    assert PspCall.objects.get(op="session.create").state == "voided"
+
+
+def test_money_that_overtakes_the_compensation_waits_for_it(shop: Shop) -> None:
+    """The process died before the hand-over, and the processor tells of a payment before the sweeper comes."""
+    purchase = make_purchase(shop, "company")
+    request = purchase.shop.request(voucher_code=purchase.shop.code(purchase.voucher))
+    with armed("checkout.T3.in_tx", crash), pytest.raises(Crash):
+        start_checkout(request=request, now=timezone.now())
+    standin_of(purchase).pay(stray_session(purchase))
+    (event,) = standin_of(purchase).events("checkout.session.completed")
+
+    post_event(*standin_of(purchase).signed(event))
+    tasks.process_stripe_event_task(event_id=event["id"])
+
+    assert purchase.books().checkouts == ["session_requested"]
+    assert StripeEvent.objects.get().state == "pending"
+    sweep()
+    sweep()
+    assert (purchase.books().checkouts, purchase.books().entries) == (["refunded"], [])
+    assert StripeEvent.objects.get().state == "done"
+    assert_returned_once(purchase)

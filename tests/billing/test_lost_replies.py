@@ -141,7 +141,7 @@ def test_a_lost_customer_does_not_stop_a_colleague(purchase: Purchase) -> None:
     assert standin is not None
     standin.script("customers.create", Fault.DROP_AFTER, times=2)
     assert refusal(purchase.buy()) == UNAVAILABLE
-    colleague = MembershipFactory(organization=purchase.shop.organization, role="org-admin").user
+    colleague = MembershipFactory.create(organization=purchase.shop.organization, role="org-admin").user
     shop = replace(purchase.shop, buyer=colleague)
 
     answer = replace(purchase, shop=shop, calls=shop.calls()).buy()

@@ -22,3 +22,9 @@ def money_tag(amount_minor: int, currency: str) -> SafeString:
     # A mark that ends with a point would lose it to the other side of the amount.
     text += _RIGHT_TO_LEFT_MARK if text.endswith(".") else ""
     return format_html('<bdi dir="ltr"><data value="{}">{}</data></bdi>', amount_minor, text)
+
+
+@register.simple_tag
+def money_text(amount_minor: int, currency: str) -> str:
+    """Show an amount in a text without markup, such as the plain part of an e-mail."""
+    return Money(amount_minor, currency).format(get_language() or "en")

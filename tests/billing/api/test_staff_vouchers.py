@@ -34,7 +34,7 @@ def test_issues_a_generated_code_that_works(staff: APIClient, buyer: Calls) -> N
 
 
 def test_issues_a_chosen_code_once_for_ever(staff: APIClient) -> None:
-    assert _issue(staff, code="LAUNCH-2026", max_redemptions=100).json()["code"] == "1AUNCH2026"
+    assert _issue(staff, code="LAUNCH-2026", max_redemptions=100).json()["code"] == "LAUNCH-2026"
 
     assert refusal(_issue(staff, code="launch2026")) == (409, "voucher_code_taken")
     assert staff.delete(f"{URL}LAUNCH-2026/").status_code == 204

@@ -1,0 +1,140 @@
+"""A sandbox for one machine that stands in for Flux: it reads the same repository and says the same words.
+
+It renders and checks what a cluster would apply, waits a moment, and reports. Nothing runs: a page that shows its word
+says "sandbox".
+"""
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalyst.core.errors import DomainError
+from catalyst.core.gitops import kustomize, yaml
+from catalyst.core.gitops.validate import validate_objects
+from catalyst.local.reconciler_notify import kustomization_event, post_event
+from catalyst.local.reconciler_source import fetch_main
+
+Files = Mapping[str, bytes]
+
+_PROGRESSING = "Progressing"
+_SUCCEEDED = "ReconciliationSucceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One Environment: where its repository is, and where and with which key its events go."""
+
+    environment: str
+    clone_url: str
+    webhook_url: str
+    token: str = field(repr=False)
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Kustomization:
+    """What ``flux/<app>.yaml`` says."""
+
+    name: str
+    path: str
+    depends_on: tuple[str, ...]
+
+
+class Reconciler:
+    """Reconciles Environments into a folder of clones; remembers what it has applied already."""
+
+    def __init__(self, folder: Path, *, seconds: float, stop: threading.Event) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._stop = stop
+        self._applied: dict[tuple[str, str], str] = {}
+
+    def reconcile(self, target: Target) -> str:
+        """Bring one Environment to its newest commit, dependencies first; return that commit.
+
+        :raises SourceUnavailable: it cannot be fetched now. :raises EventNotTaken: a report did not arrive.
+        """
+        commit, files = fetch_main(
+            target.clone_url, token=target.token, folder=self._folder / f"{target.environment}.git"
+        )
+        ready: set[str] = set()
+        for each in in_order(read_kustomizations(files)):
+            if missing := sorted(set(each.depends_on) - ready):
+                message = f"Dependencies do not meet ready condition: {', '.join(missing)}"
+                _report(target, each, commit, "info", "DependencyNotReady", message)
+            elif self._apply(target, each, commit, files):
+                ready.add(each.name)
+            if self._stop.is_set():
+                break
+        return commit
+
+    def _apply(self, target: Target, each: Kustomization, commit: str, files: Files) -> bool:
+        folder = files_below(files, each.path)
+        digest = hashlib.sha256(repr(sorted(folder.items())).encode()).hexdigest()
+        place = (target.environment, each.name)
+        if self._applied.get(place) != digest:
+            _report(target, each, commit, "info", _PROGRESSING, "Reconciliation in progress")
+            if problem := find_problem(folder):
+                _report(target, each, commit, "error", *problem)
+                return False
+            self._stop.wait(self._seconds)
+            self._applied[place] = digest
+        _report(target, each, commit, "info", _SUCCEEDED, "Sandbox: rendered and checked, nothing was started")
+        return True
+
+
+def read_kustomizations(files: Files) -> list[Kustomization]:
+    """Return the Kustomizations that ``flux/kustomization.yaml`` lists."""
+    listed = yaml.load(files["flux/kustomization.yaml"])["resources"]
+    documents = [yaml.load(files[f"flux/{name}"]) for name in listed]
+    return [
+        Kustomization(
+            name=document["metadata"]["name"],
+            path=document["spec"]["path"].removeprefix("./"),
+            depends_on=tuple(edge["name"] for edge in document["spec"].get("dependsOn") or ()),
+        )
+        for document in documents
+    ]
+
+
+def in_order(found: list[Kustomization]) -> list[Kustomization]:
+    """Sort dependencies first; those in a cycle come last, where they wait for each other for ever."""
+    ordered: list[Kustomization] = []
+    waiting = sorted(found, key=lambda each: each.name)
+    while waiting:
+        names = {each.name for each in waiting}
+        free = [each for each in waiting if not names & set(each.depends_on)] or waiting
+        ordered += free
+        waiting = [each for each in waiting if each not in free]
+    return ordered
+
+
+def files_below(files: Files, folder: str) -> dict[str, bytes]:
+    return {path.removeprefix(f"{folder}/"): data for path, data in files.items() if path.startswith(f"{folder}/")}
+
+
+def find_problem(folder: Files) -> tuple[str, str] | None:
+    """Return reason and message when the folder does not build, or a cluster would refuse one of its objects."""
+    try:
+        built = kustomize.build({name: data for name, data in folder.items() if name != "application.yaml"})
+    except DomainError as error:
+        return "BuildFailed", error.message
+    problems = validate_objects(built)
+    if not problems:
+        return None
+    first = problems[0]
+    return "ValidationFailed", f"{first.subject}{first.pointer}: {first.message}"
+
+
+def _report(target: Target, each: Kustomization, commit: str, severity: str, reason: str, message: str) -> None:
+    event = kustomization_event(
+        application=each.name,
+        environment=target.environment,
+        commit=commit,
+        severity=severity,
+        reason=reason,
+        message=message,
+    )
+    post_event(target.webhook_url, key=target.key, event=event)
