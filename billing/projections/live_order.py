@@ -15,7 +15,7 @@ def render_order(access: StreamAccess, number: str, message: Message) -> ViewFra
     """Draw the timeline anew when an event may have moved it; the rows are read from the projection."""
     if not message.topic.startswith(_TOPICS):
         return None
-    organization_id = access.stream.removeprefix("organization:")
+    organization_id = int(access.stream.removeprefix("organization:"))
     order = list_all_orders().filter(number=number, organization_id=organization_id).first()
     if order is None or (access.env_types is not None and order.checkout.env_type not in access.env_types):
         return None

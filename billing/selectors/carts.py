@@ -8,10 +8,12 @@ from tenancy.models import User
 
 def find_cart(*, cart_id: UUID | None, user: User | None) -> Cart | None:
     """Return the open Cart of this person, or the one that the cookie of somebody not signed in names."""
-    if user is None and cart_id is None:
-        return None
     carts = Cart.objects.select_related("organization").filter(ordered_at=None, user=user)
-    cart = (carts if user is not None else carts.filter(pk=cart_id)).first()
+    if user is None:
+        if cart_id is None:
+            return None
+        carts = carts.filter(pk=cart_id)
+    cart = carts.first()
     return None if cart is None or is_sold(cart) else cart
 
 

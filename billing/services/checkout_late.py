@@ -21,23 +21,30 @@ _OPEN = ["reserved", "session_requested", "awaiting_payment", "payment_processin
 
 
 def receive_late_payment(
-    *, processor: Processor, checkout_id: Any, payment: Payment, actor: str, now: datetime
+    *,
+    processor: Processor,
+    checkout_id: Any,
+    payment: Payment,
+    actor: str,
+    now: datetime,
+    in_review: bool = False,
 ) -> None:
-    """Follow money that came late; safe to repeat.
+    """Follow money that came late; safe to repeat. A checkout under review moves only when a person asks.
 
     :raises ProcessorUnavailable: the refund's outcome is unknown; the same key is used again.
     """
-    if _decide(checkout_id=checkout_id, payment=payment, actor=actor, now=now) == "refunding":
+    state = _decide(checkout_id=checkout_id, payment=payment, actor=actor, now=now, in_review=in_review)
+    if state == "refunding":
         refund_late(processor=processor, checkout_id=checkout_id, payment=payment, actor=actor)
 
 
 @use_case
-def _decide(*, checkout_id: Any, payment: Payment, actor: str, now: datetime) -> str:
+def _decide(*, checkout_id: Any, payment: Payment, actor: str, now: datetime, in_review: bool) -> str:
     """Move to late_payment and on to completed or refunding; return the state."""
     checkout = lock_checkout(checkout_id)
     if checkout.state in ("compensated", "lapsed"):
         move(checkout, "late_payment", actor=actor, reason=payment.session_id)
-    if checkout.state != "late_payment":
+    if checkout.state != "late_payment" and not (in_review and checkout.state == "needs_review"):
         return str(checkout.state)
     account = lock_account_of(checkout)
     if _can_complete(checkout, available_minor=account.available_minor, frozen=account.frozen_at is not None):

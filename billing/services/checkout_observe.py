@@ -38,7 +38,7 @@ def observe(*, processor: Processor, checkout: Checkout, actor: str, now: dateti
         return
     session = processor.retrieve_session(checkout.psp_session_id)
     try:
-        _follow(processor, checkout, session, actor=actor, now=now)
+        _follow(processor, checkout, session, actor=actor, now=now, in_review=in_review)
     except InvalidTransition:
         log.info("checkout_moved_meanwhile", checkout=str(checkout.pk))
 
@@ -77,13 +77,27 @@ def return_stray_payment(
         log.error("stray_payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
         return
     payment = payment_of(session)
-    receive_late_payment(processor=processor, checkout_id=checkout.pk, payment=payment, actor=actor, now=now)
+    receive_late_payment(
+        processor=processor,
+        checkout_id=checkout.pk,
+        payment=payment,
+        actor=actor,
+        now=now,
+    )
 
 
-def _follow(processor: Processor, checkout: Checkout, session: dict[str, Any], *, actor: str, now: datetime) -> None:
+def _follow(
+    processor: Processor,
+    checkout: Checkout,
+    session: dict[str, Any],
+    *,
+    actor: str,
+    now: datetime,
+    in_review: bool,
+) -> None:
     status, paid = session.get("status"), session.get("payment_status") == "paid"
     if status == "complete" and paid:
-        _paid(processor, checkout, session, actor=actor, now=now)
+        _paid(processor, checkout, session, actor=actor, now=now, in_review=in_review)
     elif checkout.state in ("compensated", "lapsed", "late_payment", "refunding"):
         return
     elif status == "complete":
@@ -96,10 +110,26 @@ def _follow(processor: Processor, checkout: Checkout, session: dict[str, Any], *
         look_again(checkout_id=checkout.pk, wait=_SOON if checkout.state != "expiring" else 5)
 
 
-def _paid(processor: Processor, checkout: Checkout, session: dict[str, Any], *, actor: str, now: datetime) -> None:
+def _paid(
+    processor: Processor,
+    checkout: Checkout,
+    session: dict[str, Any],
+    *,
+    actor: str,
+    now: datetime,
+    in_review: bool,
+) -> None:
     mismatch = find_mismatch(checkout, session)
     if mismatch:
         log.error("payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
+        note_state(
+            checkout_id=checkout.pk,
+            to="late_payment",
+            from_states=("compensated", "lapsed"),
+            actor=actor,
+            reason=str(session["id"]),
+            wait=0,
+        )
         note_state(
             checkout_id=checkout.pk,
             to="needs_review",
@@ -113,7 +143,14 @@ def _paid(processor: Processor, checkout: Checkout, session: dict[str, Any], *, 
     if settle(checkout_id=checkout.pk, payment=payment, actor=actor, now=now):
         fp("checkout.T5.after_commit")
         return
-    receive_late_payment(processor=processor, checkout_id=checkout.pk, payment=payment, actor=actor, now=now)
+    receive_late_payment(
+        processor=processor,
+        checkout_id=checkout.pk,
+        payment=payment,
+        actor=actor,
+        now=now,
+        in_review=in_review,
+    )
 
 
 def _unpaid(processor: Processor, checkout: Checkout, session: dict[str, Any], *, actor: str, now: datetime) -> None:

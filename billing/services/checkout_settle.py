@@ -38,6 +38,9 @@ def settle(*, checkout_id: Any, payment: Payment, actor: str, now: datetime) -> 
     checkout = lock_checkout(checkout_id)
     if checkout.state not in (*AFTER_HANDOVER, Checkout.State.NEEDS_REVIEW):
         return False
+    # Under review after it was closed already: the money is late, and the rules of late money decide.
+    if checkout.order.state != Order.State.PENDING_PAYMENT:
+        return False
     account = lock_account_of(checkout)
     held = end_holds(checkout, state="captured", now=now)
     order = move_order(checkout, "paid")

@@ -10,6 +10,7 @@ from typing import Any
 
 import stripe
 import structlog
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -152,7 +153,7 @@ def _find_checkout(session: dict[str, Any]) -> Checkout | None:
         return by_session
     try:
         return Checkout.objects.select_related("order").filter(pk=session.get("client_reference_id") or "").first()
-    except (ValueError, TypeError):
+    except ValidationError:  # the reference is somebody else's text
         return None
 
 

@@ -1,14 +1,12 @@
 """The console of one Organization: its Applications, and its money."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -23,8 +21,6 @@ from tenancy.selectors.sovereign import get_sovereign
 
 _ENTRIES_PER_PAGE = 20
 _MOST_ORDERS = 20
-#: Nobody has heard of the cluster for longer than this: the word of the past is not shown as the present.
-_STALE_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,6 @@ def applications(request: HttpRequest, slug: str) -> HttpResponse:
     context |= {
         "groups": [group for group in groups if group.rows],
         "is_working": any(row.status == ApplicationStatus.Status.INSTALLING for row in rows),
-        "stale_before": timezone.now() - _STALE_AFTER,
     }
     return render(request, "console/applications.html", context)
 

@@ -47,7 +47,7 @@ def render_step(
     status: int = HTTPStatus.OK,
     sums: Sums | None = None,
 ) -> HttpResponse:
-    """Draw one step with its place in the order and the summary; htmx gets the step alone."""
+    """Draw one step with its place in the order and the summary beside it."""
     everything = {
         "cart": cart,
         "steps": _steps(cart),

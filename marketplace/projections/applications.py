@@ -61,7 +61,11 @@ def _observed(message: Message) -> None:
     }
     if said["status"] == _Status.READY:
         fields["applied_commit"] = said["commit"]
-    _rows(message).filter(is_newer, application=said["application"]).update(**fields)
+    rows = _rows(message).filter(is_newer, application=said["application"])
+    if said["status"] == _Status.INSTALLING:
+        # Flux looks again at what runs, for commits that do not touch it too: that takes nothing from "ready".
+        rows = rows.exclude(status=_Status.READY)
+    rows.update(**fields)
 
 
 def _failed(message: Message) -> None:

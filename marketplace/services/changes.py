@@ -154,12 +154,14 @@ def lock_change(change_id: Any) -> Change:
 
 
 def settleable(environment_id: int | None = None) -> list[Any]:
-    """Return the committed Changes that wait for the cluster's word."""
-    waiting = Q(state=State.RECONCILING) | Q(state=State.FAILED)
-    changes = Change.objects.filter(waiting).exclude(commit="")
+    """Return the committed Changes that wait for the cluster's word.
+
+    For one Environment, of which something new was heard, also those that we gave up.
+    """
+    waiting = Q(state=State.RECONCILING)
     if environment_id is not None:
-        changes = changes.filter(environment_id=environment_id)
-    return list(changes.order_by("created_at").values_list("pk", flat=True))
+        waiting = (waiting | (Q(state=State.FAILED) & ~Q(commit=""))) & Q(environment_id=environment_id)
+    return list(Change.objects.filter(waiting).order_by("created_at").values_list("pk", flat=True))
 
 
 def _ready_count(change: Change, slugs: list[str]) -> int:

@@ -22,8 +22,5 @@ for (const live of document.querySelectorAll("[data-live]")) {
   live.addEventListener("htmx:sse:error", fall);
   live.addEventListener("htmx:error", fall);
   live.addEventListener("htmx:sse:after:connection", recover);
-  live.addEventListener("done", () => {
-    recover();
-    document.querySelector("#live").textContent = note.dataset.done || "";
-  });
+  live.addEventListener("done", recover);
 }

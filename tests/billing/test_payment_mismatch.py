@@ -3,7 +3,13 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from billing.services.checkout_observe import observe
+from billing.services.checkout_recheck import recheck_checkout
+from billing.services.checkout_settle import lapse
+from billing.services.psp import get_processor
+from catalyst.core.database import execute
 from catalyst.core.models import Outbox
 from tests.billing.inbox import post_event
 from tests.billing.killed import Purchase, make_purchase, sweep
@@ -85,3 +91,48 @@ def test_a_forged_event_about_an_unpaid_session_moves_nothing(waiting: Purchase)
 
     assert waiting.books() == before
     waiting.check()
+
+
+def test_sells_once_when_a_person_asks_and_the_difference_is_gone(waiting: Purchase) -> None:
+    standin = waiting.shop.standin
+    assert standin is not None
+    session_id = str(waiting.checkouts()[0].psp_session_id)
+    paid = standin.pay(session_id)
+    standin.tamper("checkout.session", session_id, amount_total=1)
+    sweep()
+    assert_under_review(waiting)
+    standin.tamper("checkout.session", session_id, amount_total=paid["amount_total"])
+    sweep()
+    assert_under_review(waiting)
+
+    for _ in range(2):
+        recheck_checkout(checkout_id=waiting.checkouts()[0].pk, actor=waiting.shop.staff, now=timezone.now())
+
+    after = waiting.books()
+    assert (after.orders, after.checkouts, after.held) == (["paid"], ["completed"], 0)
+    assert after.entries == [("voucher_grant", VOUCHER_MINOR), ("order_spend", -VOUCHER_MINOR)]
+    assert Outbox.objects.filter(topic="order.paid").count() == 1
+
+
+def test_refunds_once_when_the_order_was_closed_and_its_credit_is_spent(waiting: Purchase) -> None:
+    """Money of a lapsed checkout that did not add up at first, and cannot buy any more."""
+    standin = waiting.shop.standin
+    assert standin is not None
+    checkout = waiting.checkouts()[0]
+    session_id = str(checkout.psp_session_id)
+    standin.pay(session_id)
+    assert lapse(checkout_id=checkout.pk, reason="test", actor="test", now=timezone.now())
+    standin.tamper("checkout.session", session_id, currency="usd")
+    observe(processor=get_processor(), checkout=waiting.checkouts()[0], actor="test", now=timezone.now())
+    assert waiting.books().checkouts == ["needs_review"]
+    standin.tamper("checkout.session", session_id, currency="omr")
+    execute("UPDATE billing_account SET frozen_at = now()")
+
+    for _ in range(2):
+        recheck_checkout(checkout_id=checkout.pk, actor=waiting.shop.staff, now=timezone.now())
+
+    after = waiting.books()
+    assert (after.orders, after.checkouts) == (["cancelled"], ["refunded"])
+    assert after.entries == [("voucher_grant", VOUCHER_MINOR)]
+    assert standin.refunded_minor("omr") == checkout.charge_minor
+    standin.violations.clear()

@@ -81,7 +81,6 @@ def watch_it_arrive(shopper: Visit) -> str:
     page = shopper.page
     shopper.picture("order-running")
     page.wait_for_selector("text=Everything is ready.", timeout=60_000)
-    page.reload()
     page.click("summary:has-text('Advanced')")
     shopper.picture("order-ready")
     return page.url.rstrip("/").rpartition("/")[2]

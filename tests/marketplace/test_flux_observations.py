@@ -1,5 +1,6 @@
 """What Flux reports becomes the status of Applications, and at last a Change and an Order that are done."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from marketplace.services import flux_observe
 from marketplace.services.changes_sweep import settle_changes, sweep_changes
 from tenancy.models import Environment, Organization, Sovereign, User
 from tests.marketplace.deliver_rows import Desk, open_desk, publish_events
-from tests.marketplace.flux_words import say
+from tests.marketplace.flux_words import event, post, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,7 +40,8 @@ def follow() -> dict[str, tuple[str, str]]:
     """Let the tasks and the relay run once; return status and reason of each Application."""
     tasks.sweep_flux_messages_task()
     publish_events()
-    settle_changes(now=timezone.now())
+    for environment_id in Environment.objects.values_list("pk", flat=True):
+        settle_changes(now=timezone.now(), environment_id=environment_id)
     publish_events()
     rows = ApplicationStatus.objects.order_by("application")
     return {row.application: (row.status, row.status_reason) for row in rows}
@@ -87,6 +89,23 @@ def test_an_older_observation_changes_nothing(environment: Environment, change: 
     say(environment, "wordpress", change.commit, ago=10)
     follow()
     say(environment, "wordpress", change.commit, ago=60, severity="error", reason="HealthCheckFailed", message="x")
+
+    assert follow()["wordpress"] == ("ready", "")
+
+
+def test_looking_again_at_what_runs_leaves_it_ready(environment: Environment, change: Change) -> None:
+    say(environment, "wordpress", change.commit, ago=10)
+    follow()
+    say(environment, "wordpress", change.commit, reason="Progressing")
+
+    assert follow()["wordpress"] == ("ready", "")
+
+
+def test_of_two_reports_in_one_second_the_outcome_counts(environment: Environment, change: Change) -> None:
+    moment = timezone.now().replace(microsecond=0).isoformat()
+    for reason in ("ReconciliationSucceeded", "Progressing"):
+        body = event(environment, "wordpress", change.commit, timestamp=moment, reason=reason)
+        assert post(environment, json.dumps(body).encode()).status_code == 202
 
     assert follow()["wordpress"] == ("ready", "")
 

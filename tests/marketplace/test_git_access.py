@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -78,6 +79,12 @@ def test_a_stranger_cannot_tell_it_from_a_missing_one(
     assert foreign.content == missing.content
     assert git("clone", address(live_server, token), "copy", folder=tmp_path).returncode != 0
     assert not (tmp_path / "copy").exists()
+
+
+def test_holds_no_database_connection_while_git_streams(change: Change, org_admin: User) -> None:
+    answer = ask(token_for(org_admin))
+
+    assert (answer.status_code, answer.streaming, connection.connection) == (200, True, None)
 
 
 @pytest.mark.parametrize("header", ["", "Basic", "Basic !", "Basic YQ==", "Basic YTo=", "Basic /w==", "Bearer x"])

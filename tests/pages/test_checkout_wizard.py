@@ -75,8 +75,8 @@ def test_at_least_one_app_must_be_chosen(shop: Shop, client: Client) -> None:
 
 
 def test_what_does_not_fit_cannot_go_on_and_names_the_larger_plan(shop: Shop, client: Client) -> None:
-    factories.PlanFactory(slug="s", title_en="S", memory_mib=512, vcpu_milli=400, disk_gib=9, position=0)
-    factories.PriceFactory(kind="plan", reference="s", amount_minor=5_000)
+    factories.PlanFactory.create(slug="s", title_en="S", memory_mib=512, vcpu_milli=400, disk_gib=9, position=0)
+    factories.PriceFactory.create(kind="plan", reference="s", amount_minor=5_000)
     client.post("/cart/add/", {"plan": "s"})
 
     response = client.post("/checkout/apps/", {"blueprints": "bp-wordpress"})
@@ -89,7 +89,7 @@ def test_what_does_not_fit_cannot_go_on_and_names_the_larger_plan(shop: Shop, cl
 
 @pytest.mark.parametrize("slug", ["nothing", "soon"])
 def test_what_is_not_sold_never_gets_into_the_cart(shop: Shop, client: Client, slug: str) -> None:
-    factories.BlueprintFactory(slug="soon", state="soon")
+    factories.BlueprintFactory.create(slug="soon", state="soon")
 
     response = client.post("/cart/add/", {"blueprint": slug})
 
@@ -117,7 +117,7 @@ def test_a_stranger_signs_in_before_the_purchase_and_founds_an_organization(shop
     assert response.headers["Location"] == "/account/sign-in/?next=%2Fcheckout%2Freview%2F"
     assert Cart.objects.get().organization_slug == "muscat-dates"
     assert "Sign in to continue" in page(client)
-    person = factories.UserFactory()
+    person = factories.UserFactory.create()
     client.force_login(person)
     answer = pay(client)
     assert (answer.status_code, answer.headers["Location"].startswith(str(shop.standin and shop.standin.url))) == (
@@ -183,7 +183,7 @@ def test_coming_back_unpaid_keeps_the_cart(shop: Shop, client: Client) -> None:
 def test_a_changed_price_is_shown_and_asked_again(shop: Shop, client: Client) -> None:
     fill_for(client, shop)
     fields = hidden(page(client))
-    factories.PriceFactory(kind="plan", reference="m", amount_minor=60_000, valid_from=timezone.now())
+    factories.PriceFactory.create(kind="plan", reference="m", amount_minor=60_000, valid_from=timezone.now())
 
     response = client.post(PAY, fields)
 
@@ -233,11 +233,11 @@ def test_a_line_that_is_gone_is_named_and_removed_by_one_click(shop: Shop, clien
 
 
 def test_a_slug_taken_meanwhile_goes_back_to_the_details(shop: Shop, client: Client) -> None:
-    client.force_login(factories.UserFactory())
+    client.force_login(factories.UserFactory.create())
     fill(client)
     client.post("/checkout/addons/", {"name": "Initech", "slug": "initech"})
     fields = hidden(page(client))
-    factories.OrganizationFactory(slug="initech")
+    factories.OrganizationFactory.create(slug="initech")
 
     response = client.post(PAY, fields)
 
@@ -274,7 +274,7 @@ def test_a_refused_code_is_explained_beside_its_field(shop: Shop, client: Client
 
 
 def test_who_may_not_buy_is_refused(shop: Shop, client: Client) -> None:
-    viewer = factories.MembershipFactory(organization=shop.organization, role=Membership.Role.VIEWER).user
+    viewer = factories.MembershipFactory.create(organization=shop.organization, role=Membership.Role.VIEWER).user
     client.force_login(viewer)
     fill(client)
     Cart.objects.update(organization=shop.organization)
@@ -288,7 +288,7 @@ def test_who_may_not_buy_is_refused(shop: Shop, client: Client) -> None:
 def test_a_foreign_card_page_is_not_found(shop: Shop, client: Client) -> None:
     fill_for(client, shop)
     session = pay(client).headers["Location"].rstrip("/").rpartition("/")[2]
-    client.force_login(factories.UserFactory())
+    client.force_login(factories.UserFactory.create())
 
     assert client.get(f"/checkout/return/?session_id={session}").status_code == 404
     assert client.get("/checkout/return/?session_id=cs_nothing").status_code == 404

@@ -45,7 +45,9 @@ def test_the_front_door_leads_to_the_only_organization(shop: Shop, client: Clien
 
 def test_several_organizations_are_a_choice(shop: Shop, client: Client) -> None:
     client.force_login(shop.buyer)
-    factories.MembershipFactory(user=shop.buyer, organization=factories.OrganizationFactory(slug="globex"))
+    factories.MembershipFactory.create(
+        user=shop.buyer, organization=factories.OrganizationFactory.create(slug="globex")
+    )
 
     html = page(client, "/console/")
 
@@ -54,7 +56,7 @@ def test_several_organizations_are_a_choice(shop: Shop, client: Client) -> None:
 
 
 def test_without_an_organization_it_says_how_to_get_one(shop: Shop, client: Client) -> None:
-    client.force_login(factories.UserFactory())
+    client.force_login(factories.UserFactory.create())
 
     assert "You belong to no organization yet" in page(client, "/console/")
 
@@ -79,7 +81,9 @@ def test_applications_and_their_services_stand_apart(shop: Shop, client: Client)
 
 
 def test_an_environment_outside_the_scope_is_not_shown(shop: Shop, client: Client) -> None:
-    member = factories.MembershipFactory(organization=shop.organization, role="org-developer", env_types=["dev"]).user
+    member = factories.MembershipFactory.create(
+        organization=shop.organization, role="org-developer", env_types=["dev"]
+    ).user
     client.force_login(member)
     application(shop, "wordpress")
 
@@ -123,7 +127,7 @@ def test_the_ledger_is_paged_from_the_newest_on(shop: Shop, client: Client) -> N
     ("role", "apps", "billing"), [("billing-admin", 403, 200), ("org-developer", 200, 403), ("org-viewer", 200, 200)]
 )
 def test_each_role_opens_its_pages(shop: Shop, client: Client, role: str, apps: int, billing: int) -> None:
-    client.force_login(factories.MembershipFactory(organization=shop.organization, role=role).user)
+    client.force_login(factories.MembershipFactory.create(organization=shop.organization, role=role).user)
 
     page(client, APPS, apps)
     page(client, BILLING, billing)
@@ -133,6 +137,6 @@ def test_each_role_opens_its_pages(shop: Shop, client: Client, role: str, apps: 
 def test_strangers_find_nothing(shop: Shop, client: Client, address: str) -> None:
     assert client.get(address).status_code == 302
 
-    client.force_login(factories.MembershipFactory(role=Membership.Role.ADMIN).user)
+    client.force_login(factories.MembershipFactory.create(role=Membership.Role.ADMIN).user)
 
     assert client.get(address).status_code == 404

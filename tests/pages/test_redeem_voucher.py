@@ -204,8 +204,8 @@ def test_places_held_by_open_orders_are_told_from_used_ones(shop: Shop, client: 
 
 @pytest.mark.parametrize("slug", ["acme", "globex", "nowhere"])
 def test_without_the_right_nobody_adds(shop: Shop, client: Client, slug: str) -> None:
-    factories.OrganizationFactory(slug="globex")
-    viewer = factories.MembershipFactory(organization=shop.organization, role=Membership.Role.VIEWER).user
+    factories.OrganizationFactory.create(slug="globex")
+    viewer = factories.MembershipFactory.create(organization=shop.organization, role=Membership.Role.VIEWER).user
     client.force_login(viewer)
 
     response = client.post("/redeem/balance/", {"code": shop.code(shop.voucher()), "organization": slug})
