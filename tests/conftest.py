@@ -44,20 +44,29 @@ def owner_connection() -> psycopg.Connection[Any]:
     )
 
 
-def _truncate(self: TransactionTestCase) -> None:
+#: DELETE instead of TRUNCATE: on tables of a few rows it is many times quicker. A replica fires no trigger, so
+#: append-only tables and foreign keys do not object.
+_EMPTY = """
+SET session_replication_role = replica;
+DO $$
+DECLARE
+  item record;
+BEGIN
+  FOR item IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL ({kept}) LOOP
+    EXECUTE format('DELETE FROM %I', item.tablename);
+  END LOOP;
+  PERFORM setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences WHERE last_value IS NOT NULL;
+END $$;
+"""
+
+
+def _empty(self: TransactionTestCase) -> None:
     with owner_connection() as owner:
-        tables = owner.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL (%s)",
-            [list(_REFERENCE_TABLES)],
-        ).fetchall()
-        names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
-        # Append-only tables refuse TRUNCATE by trigger; a replica fires none.
-        owner.execute("SET session_replication_role = replica")
         owner.execute("SET lock_timeout = '10s'")
-        owner.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names))
+        owner.execute(sql.SQL(_EMPTY).format(kept=sql.Literal(list(_REFERENCE_TABLES))))
 
 
-TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
+TransactionTestCase._fixture_teardown = _empty  # type: ignore[attr-defined]
 
 
 def pytest_configure(config: pytest.Config) -> None:
