@@ -6,6 +6,7 @@ Each voucher has an offer of its own: the kind choice again, for one offer would
 import sys
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import django
 from django.core.management import call_command
@@ -34,7 +35,7 @@ def main(count: int) -> None:
     everything = Range.objects.create(name="Everything", includes_all_products=True)
     condition = Condition.objects.create(range=everything, type="Count", value=1)
     benefit = Benefit.objects.create(range=everything, type="Percentage", value=100)
-    users = get_user_model().objects
+    users: Any = get_user_model().objects
     users.bulk_create(
         users.model(pk=n, username=f"buyer{n}", email=f"buyer{n}@bench.example") for n in range(1, count + 1)
     )

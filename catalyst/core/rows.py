@@ -35,5 +35,5 @@ class Rows(Generic[AnyModel]):
         """Return the instance that the ORM would have loaded from these columns."""
         row = list(values)
         for position, field in self._converted:
-            row[position] = field.from_db_value(row[position], None, connection)  # type: ignore[attr-defined]
+            row[position] = field.from_db_value(row[position], None, connection)
         return self._model.from_db(DEFAULT_DB_ALIAS, self._names, row)

@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "tenancy.views.language.personal_language",
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "catalyst.core.http.middleware.domain_errors",
@@ -261,6 +262,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "EnvironmentType": "catalyst.core.names.ENVIRONMENT_TYPES",
+        "OrderState": ["pending_payment", "paid", "cancelled", "refunded"],
+        "SubscriptionState": ["active", "past_due", "suspended"],
+    },
 }
 
 # --- Failpoints: named places where a test makes the program die. Only the test settings may turn them on. ----------

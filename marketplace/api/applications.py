@@ -37,7 +37,7 @@ class ByName(NewestFirst):
 class ApplicationListView(ApiView):
     required_permissions = {"GET": PERMISSION}
 
-    @extend_schema(responses=page_of(ApplicationOutput))
+    @extend_schema(operation_id="v1_applications_list", responses=page_of(ApplicationOutput))
     def get(self, request: Request, slug: str, env_type: str) -> Response:
         """List the Applications of one Environment by name, backing services included."""
         organization = get_environments_owner(request, slug, env_type)

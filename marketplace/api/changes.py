@@ -53,7 +53,7 @@ class NewestChangeFirst(NewestFirst):
 class ChangeListView(ApiView):
     required_permissions = {"GET": PERMISSION}
 
-    @extend_schema(responses=page_of(ChangeOutput))
+    @extend_schema(operation_id="v1_changes_list", responses=page_of(ChangeOutput))
     def get(self, request: Request, slug: str, env_type: str) -> Response:
         """List the Changes of one Environment, newest first."""
         organization = get_environments_owner(request, slug, env_type)

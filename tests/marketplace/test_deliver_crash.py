@@ -1,12 +1,16 @@
 """Whoever dies while a Change is committed: the next driver makes the same commit, once."""
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from catalyst.core import failpoints
 from catalyst.core.failpoints import Crash, armed, crash
 from catalyst.core.gitops import branch
 from catalyst.core.gitops.message import Person
@@ -30,6 +34,22 @@ def desk(sovereign: Sovereign, organization: Organization, org_admin: User, cata
 def die_at(point: str, action: Callable[[], Any]) -> None:
     with armed(point, crash), pytest.raises(Crash):
         action()
+
+
+def killed_at(point: str, action: Callable[[], Any]) -> None:
+    """Run the action in a process of its own that dies by ``kill -9`` at the point."""
+    connection.close()  # a connection belongs to one process
+    child = os.fork()
+    if child == 0:
+        failpoints.hits.clear()
+        os.environ["CATALYST_FAILPOINT"] = f"{point}=kill"
+        try:
+            action()
+        finally:
+            os._exit(0)
+    _child, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 def recover(now: datetime = LATER) -> None:
@@ -68,6 +88,18 @@ def test_the_same_commit_is_made_once(desk: Desk, point: str) -> None:
     assert (change.state, change.seq, commit.when) == ("reconciling", 1, NOW.replace(microsecond=0))
     assert desk.environment().head_commit == commit.sha
     assert Outbox.objects.filter(topic="change.committed").count() == 1
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_worker_costs_only_its_lease(desk: Desk, point: str) -> None:
+    killed_at(point, desk.deliver)
+    assert desk.environment().lease_owner == "worker-1"
+    replayed = desk.deliver(now=LATER, owner="worker-2")
+    assert (replayed.state, replayed.commit) == ("committing", "")
+
+    recover()
+
+    assert desk.commit_objects() == [commit.sha for commit in desk.history()] == [Change.objects.get().commit]
 
 
 def test_dying_at_every_point_in_turn_gives_the_same_commit(desk: Desk) -> None:

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
+from catalyst.core.database import execute
 from marketplace.models import Application, Change
 from tenancy.models import Environment, Organization, Sovereign, User
 from tests.factories import EnvironmentFactory, OrganizationFactory
@@ -49,8 +50,7 @@ def test_the_application_role_deletes_neither(desk: Desk, table: str) -> None:
     desk.deliver()
 
     with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic(savepoint=True):
-        with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {table}")
+        execute(f"DELETE FROM {table}")
 
     assert Change.objects.count() == 1
 
