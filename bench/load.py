@@ -63,7 +63,8 @@ def peer_requests(load: Load) -> Iterator[bytes]:
     """Place one order after the other at the peer; its view does the whole flow in one request."""
     choose = random.Random(load.seed)
     while True:
-        yield post("/place/", {"voucher": f"PEER{choose.randint(1, VOUCHERS):05d}"}, {})
+        number = choose.randint(1, VOUCHERS)
+        yield post("/place/", {"voucher": f"PEER{number:05d}"}, {"Cookie": f"sessionid=peer{number:028d}"})
 
 
 def post(path: str, body: dict[str, Any], headers: dict[str, str]) -> bytes:

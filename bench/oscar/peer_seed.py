@@ -4,7 +4,7 @@ Each voucher has an offer of its own: the kind choice again, for one offer would
 """
 
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,9 @@ django.setup()
 call_command("migrate", verbosity=0, interactive=False)
 
 # isort: split
-from django.contrib.auth import get_user_model  # noqa: E402
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model  # noqa: E402
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
+from django.contrib.sessions.models import Session  # noqa: E402
 from oscar.core.loading import get_model  # type: ignore[import-not-found]  # noqa: E402
 
 Benefit, Condition = get_model("offer", "Benefit"), get_model("offer", "Condition")
@@ -24,6 +26,7 @@ ConditionalOffer, Range = get_model("offer", "ConditionalOffer"), get_model("off
 Partner, StockRecord = get_model("partner", "Partner"), get_model("partner", "StockRecord")
 Product, ProductClass = get_model("catalogue", "Product"), get_model("catalogue", "ProductClass")
 Voucher = get_model("voucher", "Voucher")
+_BATCH = 1000
 
 
 def main(count: int) -> None:
@@ -52,6 +55,18 @@ def main(count: int) -> None:
     link.objects.bulk_create(
         link(voucher=voucher, conditionaloffer=offer) for voucher, offer in zip(vouchers, offers, strict=True)
     )
+    for first in range(1, count + 1, _BATCH):
+        people = users.filter(pk__gte=first, pk__lt=first + _BATCH)
+        Session.objects.bulk_create(_session(person, end) for person in people)
+
+
+def _session(user: Any, end: datetime) -> Session:
+    content = {
+        SESSION_KEY: str(user.pk),
+        BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend",
+        HASH_SESSION_KEY: user.get_session_auth_hash(),
+    }
+    return Session(session_key=f"peer{user.pk:028d}", session_data=SessionStore().encode(content), expire_date=end)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""django-oscar as lean as it gets: no session, no templates, persistent connections, DEBUG off."""
+"""django-oscar with the middleware its documentation installs, persistent connections, DEBUG off."""
 
 import os
 from urllib.parse import urlsplit
@@ -11,8 +11,13 @@ DEBUG = False
 SECRET_KEY = "the peer of a benchmark has no secrets"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "peer_site"
-# It says how long an answer is, which keeps connections alive.
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = [
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "oscar.apps.basket.middleware.BasketMiddleware",
+]
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"

@@ -121,23 +121,7 @@ def _paid(
 ) -> None:
     mismatch = find_mismatch(checkout, session)
     if mismatch:
-        log.error("payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
-        note_state(
-            checkout_id=checkout.pk,
-            to="late_payment",
-            from_states=("compensated", "lapsed"),
-            actor=actor,
-            reason=str(session["id"]),
-            wait=0,
-        )
-        note_state(
-            checkout_id=checkout.pk,
-            to="needs_review",
-            from_states=("awaiting_payment", "payment_processing", "expiring", "late_payment"),
-            actor=actor,
-            reason=mismatch,
-            wait=0,
-        )
+        _ask_for_review(checkout, session, mismatch, actor=actor)
         return
     payment = payment_of(session)
     if settle(checkout_id=checkout.pk, payment=payment, actor=actor, now=now):
@@ -150,6 +134,27 @@ def _paid(
         actor=actor,
         now=now,
         in_review=in_review,
+    )
+
+
+def _ask_for_review(checkout: Checkout, session: dict[str, Any], mismatch: str, *, actor: str) -> None:
+    """Post nothing and call a person; a checkout that was closed already passes through late_payment."""
+    log.error("payment_mismatch", checkout=str(checkout.pk), reason=mismatch, alarm=True)
+    note_state(
+        checkout_id=checkout.pk,
+        to="late_payment",
+        from_states=("compensated", "lapsed"),
+        actor=actor,
+        reason=str(session["id"]),
+        wait=0,
+    )
+    note_state(
+        checkout_id=checkout.pk,
+        to="needs_review",
+        from_states=("awaiting_payment", "payment_processing", "expiring", "late_payment"),
+        actor=actor,
+        reason=mismatch,
+        wait=0,
     )
 
 

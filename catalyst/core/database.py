@@ -88,7 +88,7 @@ def _cursor(prepared: bool) -> Any:
     if not prepared:
         return connection.cursor()
     connection.ensure_connection()
-    cursor = _PreparedCursor(connection.connection)
+    cursor: Any = _PreparedCursor(connection.connection)
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 

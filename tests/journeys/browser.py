@@ -52,5 +52,8 @@ def visit(folder: Path) -> Iterator[Visit]:
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
             page.set_default_timeout(15_000)
             yield Visit(page, folder)
+        except BaseException:
+            page.screenshot(path=folder / "failed.png", full_page=True)
+            raise
         finally:
             browser.close()
