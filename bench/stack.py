@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from catalyst.local.embedded import EmbeddedServer
 from catalyst.local.ports import free_port
 from catalyst.local.postgres import start_postgres
 from catalyst.local.postgres_place import server_files, server_user
+from catalyst.local.tether import tie_to_parent
 from catalyst.local.valkey import start_valkey
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +95,14 @@ def serve(
     """
     log = HOME / "logs" / f"web-{port}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, cwd=cwd, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=cwd,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=tie_to_parent(signal.SIGTERM),
+        )
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, http.client.HTTPException):

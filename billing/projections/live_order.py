@@ -21,8 +21,8 @@ def render_order(access: StreamAccess, number: str, message: Message) -> ViewFra
         return None
     progress = order_progress(order)
     html = render_to_string("billing/timeline.html", {"progress": progress, "sovereign": get_sovereign()})
-    # The last frame is drawn by the page itself: a named event carries no picture.
-    return ViewFrame(html=html, is_done=progress.is_ready)
+    # The last frame is a picture like any other, marked "data-over": the page reloads itself when it sees it.
+    return ViewFrame(html=html)
 
 
 register_view("order", render_order)

@@ -41,7 +41,7 @@ def order_page(request: HttpRequest, number: str) -> HttpResponse:
         "progress": progress,
         "sovereign": get_sovereign(),
     }
-    if request.headers.get("HX-Request") == "true" and "whole" not in request.GET:
+    if request.headers.get("HX-Request") == "true":
         return render(request, "billing/timeline.html", context, status=HTTPStatus.OK)
     roles = getattr(organization, ROLES_ATTRIBUTE)
     context |= {

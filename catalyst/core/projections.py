@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import transaction
+from django.db.models import Count, Max, Min
 
 from catalyst.core.models import Outbox, ProjectorCursor
 from catalyst.core.outbox import Message, as_message
@@ -52,6 +53,16 @@ def run_projectors() -> int:
         except Exception as error:
             log.error("projector_failed", projector=name, alarm=True, exc_info=error)
     return applied
+
+
+def folded_sequence() -> int:
+    """Return the last sequence that every projector has folded: what live streams may show without being ahead of the
+    tables that pages are drawn from."""
+    names = projector_names()
+    reached = ProjectorCursor.objects.filter(name__in=names).aggregate(least=Min("sequence"), known=Count("name"))
+    if not names:
+        return Outbox.objects.aggregate(last=Max("sequence"))["last"] or 0
+    return reached["least"] if reached["known"] == len(names) else 0
 
 
 @transaction.atomic(durable=True)

@@ -1,8 +1,12 @@
 """A Sovereign in production: every secret comes from the environment, and a missing one stops the start."""
 
+import os
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
+
+# Before the base settings build the loggers: machines read production logs.
+os.environ.setdefault("CATALYST_LOG_FORMAT", "json")
 
 from .base import *
 from .base import STRIPE_API_BASE, env
@@ -28,7 +32,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-LOG_FORMAT = "json"
 
 if STRIPE_API_BASE:
     raise ImproperlyConfigured(

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from catalyst.core.database import fetch_one
@@ -104,14 +106,21 @@ def load_offer(organization: Organization | None, *, currency: str, at: datetime
     owner = organization.pk if organization else None
     row = fetch_one(_OFFER, {"currency": currency, "at": at, "organization": owner}, prepared=True)
     assert row is not None
-    step, plans, addons, bundles, blueprints = row
+    return _read(*row)
+
+
+@lru_cache(maxsize=64)
+def _read(
+    step: int | None, plans: str | None, addons: str | None, bundles: str | None, blueprints: str | None
+) -> Offer:
+    """Parse what Postgres answered. The answer itself is the key of the cache, so nothing can be stale."""
     listings = listings_of(_rows(blueprints))
     return Offer(
         price_step=step or 1,
         plans=tuple(PlanRow(**row) for row in _rows(plans)),
         addons=tuple(AddOnRow(**row) for row in _rows(addons)),
         bundles=tuple(BundleRow(**row) for row in _rows(bundles)),
-        listings=listings,
+        listings=MappingProxyType(listings),
         for_sale=frozenset(name for name, each in listings.items() if each.is_for_sale),
     )
 

@@ -1,26 +1,36 @@
-// A live part falls back to polling: after three failed connections the element gets a "poll" event every five seconds.
+// A live part also asks by itself: rarely while its stream works (a proxy may hold events back), every five seconds
+// after three failed connections. Once nothing more will happen ("data-over") the page shows its last state whole.
 const PATIENCE = 3;
-const EVERY = 5000;
+const RARELY = 10000;
+const OFTEN = 5000;
 
 for (const live of document.querySelectorAll("[data-live]")) {
   const note = live.querySelector("[data-live-paused]");
   let failures = 0;
   let timer = 0;
 
+  const every = (pause) => {
+    clearInterval(timer);
+    timer = setInterval(() => document.hidden || live.dispatchEvent(new Event("poll")), pause);
+  };
   const fall = () => {
     failures += 1;
-    if (failures < PATIENCE || timer) return;
+    if (failures !== PATIENCE) return;
     note.hidden = false;
-    timer = setInterval(() => document.hidden || live.dispatchEvent(new Event("poll")), EVERY);
+    every(OFTEN);
   };
   const recover = () => {
+    if (failures >= PATIENCE) every(RARELY);
     failures = 0;
     note.hidden = true;
-    clearInterval(timer);
-    timer = 0;
   };
   live.addEventListener("htmx:sse:error", fall);
   live.addEventListener("htmx:error", fall);
   live.addEventListener("htmx:sse:after:connection", recover);
-  live.addEventListener("done", recover);
+  new MutationObserver(() => live.querySelector("[data-over]") && location.reload()).observe(live, {
+    attributes: true,
+    childList: true,
+    subtree: true,
+  });
+  every(RARELY);
 }

@@ -17,7 +17,9 @@ from django.utils import timezone
 from catalyst.asgi import application
 from catalyst.core import outbox
 from catalyst.core.http import heartbeat, stream_log, stream_slots, streams, wakeups
+from catalyst.core.http.stream_log import StreamAccess, StreamLog, StreamQuery
 from catalyst.core.models import Outbox
+from catalyst.core.projections import run_projectors
 from tenancy.models import Membership
 from tenancy.services.tokens import issue_token
 from tests.conftest import owner_connection
@@ -64,6 +66,7 @@ def _publish(organization: Any, number: Any, **payload: Any) -> None:
         stream = f"organization:{organization.pk}"
         outbox.publish(topic="application.ready", key=f"{stream}:{number}", stream=stream, payload=payload)
     outbox.relay_once()
+    run_projectors()
     wakeups.ring(number)
 
 
@@ -256,3 +259,21 @@ def test_the_same_server_answers_pages(port: Any) -> None:
     assert connection.getresponse().status == 200
     connection.close()
     assert Outbox.objects.count() == 0
+
+
+def test_waits_until_the_event_is_folded(organization: Any, org_admin: Any, listen: Any) -> None:
+    """A view is drawn from read tables: an event shown before they know it would show the state before it, for good."""
+    _publish(organization, 1)
+    response = listen(Authorization=_bearer(org_admin))
+    assert _frame(response)["id"] == "1"
+    with transaction.atomic():
+        stream = f"organization:{organization.pk}"
+        outbox.publish(topic="application.ready", key="late", stream=stream, payload={"status": "ready"})
+    outbox.relay_once()
+    wakeups.ring(2)
+
+    assert StreamLog(StreamAccess(stream, 1, "en", None), StreamQuery(b"", "", 1, "")).read() == ""
+
+    run_projectors()
+    wakeups.ring(2)
+    assert _frame(response)["id"] == "2"

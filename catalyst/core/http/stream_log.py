@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Max
 from django.utils import timezone, translation
 
 from catalyst.core.models import Outbox
 from catalyst.core.outbox import Message, as_message
+from catalyst.core.projections import folded_sequence
 
 #: How far back a stream replays; a reader that is older starts afresh.
 RETAINED = timedelta(hours=24)
@@ -79,7 +79,7 @@ class StreamLog:
 
     def start(self) -> str:
         """Return the first lines: the place where the stream begins, or that the reader must start afresh."""
-        last = Outbox.objects.aggregate(last=Max("sequence"))["last"] or 0
+        last = folded_sequence()
         asked, self._after = self._after, last
         if asked is None or asked > last:
             return f"id: {last}\n\n"
@@ -90,9 +90,14 @@ class StreamLog:
         return f"id: {asked}\n\n"
 
     def read(self) -> str:
-        """Return the frames of what is new; empty when nothing is."""
+        """Return the frames of what is new and folded; empty when nothing is.
+
+        An event that is published and not folded yet would be drawn from tables that do not know it.
+        """
         rows = list(
-            Outbox.objects.filter(stream=self._access.stream, sequence__gt=self._after).order_by("sequence")[:_BATCH]
+            Outbox.objects.filter(
+                stream=self._access.stream, sequence__gt=self._after, sequence__lte=folded_sequence()
+            ).order_by("sequence")[:_BATCH]
         )
         if not rows:
             return ""
