@@ -6,7 +6,7 @@ from bench.floor import Floor
 from bench.report import Row, Target
 from bench.seed_facts import SCARCE_CAP
 from bench.shoppers import LoadFailed, Shoppers
-from bench.stack import Stack, run_inside
+from bench.stack import Stack, refresh_statistics, run_inside
 
 FEW, MANY = 8, 64
 NAMES = ("checkout_spread", "checkout_hot", "checkout_64")
@@ -19,6 +19,7 @@ def measure(stack: Stack, wanted: frozenset[str], shoppers: Shoppers, *, rounds:
     has_hot, has_many = "checkout_hot" in wanted, "checkout_64" in wanted
     seen: dict[str, list[float]] = {name: [] for name in ("floor", "spread", "hot_floor", "hot", "many")}
     for _ in range(rounds):
+        refresh_statistics(stack)
         seen["floor"].append(floor.measure("spread", seconds=seconds))
         seen["spread"].append(shoppers.buy("spread", connections=FEW, seconds=seconds).rate)
         if has_hot:

@@ -11,7 +11,7 @@ from bench.report import Row, Target
 from bench.rows.checkout import FEW
 from bench.seed_facts import VOUCHERS
 from bench.shoppers import Shoppers
-from bench.stack import HOME, ROOT, Stack, serve, worker_options
+from bench.stack import HOME, ROOT, Stack, refresh_statistics, serve, worker_options
 from catalyst.local.ports import free_port
 
 NAMES = ("oscar",)
@@ -33,6 +33,7 @@ def measure(stack: Stack, wanted: frozenset[str], shoppers: Shoppers, *, rounds:
         shoppers.buy("spread", connections=FEW, seconds=1)
         ours, theirs = [], []
         for _ in range(rounds):
+            refresh_statistics(stack)
             theirs.append(peers.buy("peer", connections=FEW, seconds=seconds).rate)
             ours.append(shoppers.buy("spread", connections=FEW, seconds=seconds).rate)
     finally:
