@@ -44,9 +44,9 @@ lint: $(DEVELOPS)  ## Ruff, mypy, import-linter, djlint
 bench: $(DEVELOPS)  ## Measure against the floor (ROWS=a,b for some rows)
 	@ROWS="$(ROWS)" exec $(PY) -m bench
 
-messages: $(RUNS)  ## Collect and compile the translations (needs gettext)
+messages: $(DEVELOPS)  ## Collect and compile the translations (needs gettext)
 	$(PY) manage.py makemessages --all --no-wrap --ignore "$(VENV)/*" --ignore "var/*"
-	$(PY) manage.py compilemessages --ignore "$(VENV)/*"
+	$(PY) -m babel.messages.frontend compile -l ar -D django -d locale
 
 clean:  ## Remove .venv and caches; data below var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
