@@ -5,7 +5,7 @@ Source: docs/checkout.md, "Transactions".
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,14 +21,13 @@ from billing.services.checkout_types import (
     QuoteChanged,
     SubscriptionExists,
 )
-from billing.services.checkout_writes import Attempt, WrittenAttempt, bought_selection, insert_attempt
-from billing.services.ledger import Entry, LockedAccount, lock_account
+from billing.services.checkout_writes import Attempt, WrittenAttempt, bought_selection, insert_attempt, receipt_of
+from billing.services.ledger import LOCK, Entry, LockedAccount, locked_account
 from billing.services.own_vouchers import OwnAttemptHolds, VoucherUse, decide_use, parse_uses, take_place
 from billing.services.psp import secret_of
 from billing.services.split import split_total
 from billing.services.vouchers import VoucherNotAccepting
-from catalyst.core import idempotency
-from catalyst.core.database import execute, fetch_one, use_case
+from catalyst.core.database import execute, fetch_together, together, use_case
 from catalyst.core.failpoints import fp
 from catalyst.core.models import Currency
 from marketplace.selectors.selection import PricedSelection
@@ -75,8 +74,7 @@ def reserve(
     :raises SubscriptionExists, AlreadyPaid, QuoteChanged, VoucherNotAccepting, VoucherBusy: nothing was written.
     :raises ProcessorNotConfigured: the card would have to pay and cannot.
     """
-    account = lock_account(request.organization.pk)
-    facts = _read_facts(request, voucher)
+    account, facts = _lock_and_read(request, voucher)
     _check_facts(facts, request, replaces)
     use = _decide(request, voucher, facts, account, now)
     quote = make_quote(priced=priced, account=account, use=use, currency=currency)
@@ -112,8 +110,7 @@ def make_quote(*, priced: PricedSelection, account: LockedAccount, use: VoucherU
 def _hold(attempt: Attempt, replaces: str) -> CheckoutOutcome:
     """T1: everything is set aside, nothing is consumed."""
     hold = max(attempt.split.credit_minor - attempt.granted_minor, 0)
-    written = insert_attempt(attempt, state="reserved", hold_minor=hold, grant_seq=None)
-    _claim_key(attempt, written, replaces, reply=None)
+    written = _insert(attempt, replaces=replaces, state="reserved", hold_minor=hold, grant_seq=None)
     if hold:
         execute(
             "UPDATE billing_account SET held_minor = held_minor + %s WHERE organization_id = %s",
@@ -127,41 +124,48 @@ def _hold(attempt: Attempt, replaces: str) -> CheckoutOutcome:
 
 def _sell(attempt: Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome:
     """T1+T5: credit covers it, so the sale is one commit with no hold and no processor."""
-    account, request, granted = attempt.account, attempt.request, attempt.granted_minor
-    written = insert_attempt(attempt, state="completed", hold_minor=0, grant_seq=account.last_seq + 1)
+    account, granted = attempt.account, attempt.granted_minor
     balance = account.posted_minor + granted - attempt.split.credit_minor
+    written = _insert(
+        attempt,
+        replaces=replaces,
+        state="completed",
+        hold_minor=0,
+        grant_seq=account.last_seq + 1,
+        reply={
+            "balance_minor": balance,
+            "held_minor": account.held_minor,
+            "voucher_status": attempt.quote.voucher_status,
+        },
+    )
     entries = []
     if written.redemption_id is not None:
         key = f"grant:{written.redemption_id}"
         entries.append(Entry("voucher_grant", granted, "promotion", key, redemption_id=written.redemption_id))
-    record_sale(
-        account=account,
-        sale=Sale(
-            checkout_id=written.checkout_id,
-            order_id=written.order_id,
-            order_number=written.order_number,
-            organization=request.organization,
-            buyer_id=request.buyer.pk,
-            env_type=request.env_type,
-            selection=bought_selection(attempt),
-            credit_minor=attempt.split.credit_minor,
-            charge_minor=0,
-            currency=attempt.currency.code,
-            actor=request.actor,
-        ),
-        before=entries,
-        now=now,
-    )
-    reply = {
-        "balance_minor": balance,
-        "held_minor": account.held_minor,
-        "voucher_status": attempt.quote.voucher_status,
-    }
-    _claim_key(attempt, written, replaces, reply=reply)
-    if attempt.use and attempt.use.slot:
-        take_place(attempt.use.voucher, column="redeemed_count")
+    with together():
+        record_sale(account=account, sale=_sale_of(attempt, written), before=entries, now=now)
+        if attempt.use and attempt.use.slot:
+            take_place(attempt.use.voucher, column="redeemed_count")
     fp("checkout.T1T5.in_tx")
-    return _outcome(attempt, written, "completed", balance_minor=balance)
+    receipt = receipt_of(attempt, written, balance_minor=balance)
+    return replace(_outcome(attempt, written, "completed", balance_minor=balance), receipt=receipt)
+
+
+def _sale_of(attempt: Attempt, written: WrittenAttempt) -> Sale:
+    request = attempt.request
+    return Sale(
+        checkout_id=written.checkout_id,
+        order_id=written.order_id,
+        order_number=written.order_number,
+        organization=request.organization,
+        buyer_id=request.buyer.pk,
+        env_type=request.env_type,
+        selection=bought_selection(attempt),
+        credit_minor=attempt.split.credit_minor,
+        charge_minor=0,
+        currency=attempt.currency.code,
+        actor=request.actor,
+    )
 
 
 def _outcome(attempt: Attempt, written: WrittenAttempt, state: str, balance_minor: int = 0) -> CheckoutOutcome:
@@ -176,36 +180,42 @@ def _outcome(attempt: Attempt, written: WrittenAttempt, state: str, balance_mino
     )
 
 
-def _read_facts(request: CheckoutRequest, voucher: Voucher | None) -> Facts:
-    row = fetch_one(
-        """
-        SELECT
-          (SELECT coalesce(jsonb_agg(jsonb_build_object('slot', slot, 'state', state, 'cart_id', cart_id,
-              'checkout_id', checkout_id) ORDER BY reserved_at), '[]') FROM billing_redemption
-            WHERE voucher_id = %(voucher)s AND organization_id = %(organization)s
-              AND state IN ('reserved', 'redeemed')),
-          EXISTS (SELECT FROM billing_subscription WHERE organization_id = %(organization)s
-            AND env_type = %(env_type)s AND state <> 'canceled'),
-          (SELECT coalesce(jsonb_agg(id), '[]') FROM billing_checkout WHERE organization_id = %(organization)s
-            AND (env_type = %(env_type)s OR cart_id = %(cart)s)
-            AND state IN ('reserved', 'session_requested', 'awaiting_payment', 'payment_processing', 'expiring')),
-          coalesce((SELECT o.number FROM billing_checkout k JOIN billing_order o ON o.checkout_id = k.id
-            WHERE k.organization_id = %(organization)s AND k.cart_id = %(cart)s AND k.state = 'completed'), ''),
-          coalesce((SELECT subject FROM core_idempotencykey WHERE scope = %(scope)s AND key = %(key)s), '')
-        """,
-        {
-            "voucher": voucher.pk if voucher else None,
-            "organization": request.organization.pk,
-            "env_type": request.env_type,
-            "cart": request.cart_id,
-            "scope": request.scope,
-            "key": request.key,
-        },
-        prepared=True,
-    )
+_FACTS = """
+SELECT
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('slot', slot, 'state', state, 'cart_id', cart_id,
+      'checkout_id', checkout_id) ORDER BY reserved_at), '[]') FROM billing_redemption
+    WHERE voucher_id = %(voucher)s AND organization_id = %(organization)s
+      AND state IN ('reserved', 'redeemed')),
+  EXISTS (SELECT FROM billing_subscription WHERE organization_id = %(organization)s
+    AND env_type = %(env_type)s AND state <> 'canceled'),
+  (SELECT coalesce(jsonb_agg(id), '[]') FROM billing_checkout WHERE organization_id = %(organization)s
+    AND (env_type = %(env_type)s OR cart_id = %(cart)s)
+    AND state IN ('reserved', 'session_requested', 'awaiting_payment', 'payment_processing', 'expiring')),
+  coalesce((SELECT o.number FROM billing_checkout k JOIN billing_order o ON o.checkout_id = k.id
+    WHERE k.organization_id = %(organization)s AND k.cart_id = %(cart)s AND k.state = 'completed'), ''),
+  coalesce((SELECT subject FROM core_idempotencykey WHERE scope = %(scope)s AND key = %(key)s), '')
+"""
+
+
+def _lock_and_read(request: CheckoutRequest, voucher: Voucher | None) -> tuple[LockedAccount, Facts]:
+    """Lock the account, then read the facts: two statements, sent together, so that the second sees all that the lock
+    had to wait for.
+
+    :raises NotFound: the Organization has no account yet.
+    """
+    parameters = {
+        "voucher": voucher.pk if voucher else None,
+        "organization": request.organization.pk,
+        "env_type": request.env_type,
+        "cart": request.cart_id,
+        "scope": request.scope,
+        "key": request.key,
+    }
+    locked, row = fetch_together((LOCK, {"organization": request.organization.pk}), (_FACTS, parameters))
+    account = locked_account(locked)
     assert row is not None
     uses, has_subscription, open_checkouts, sold_order, key_subject = row
-    return Facts(_decoded(uses), has_subscription, _decoded(open_checkouts), sold_order, key_subject)
+    return account, Facts(_decoded(uses), has_subscription, _decoded(open_checkouts), sold_order, key_subject)
 
 
 def _decoded(value: Any) -> list[Any]:
@@ -245,15 +255,8 @@ def _decide(
     return use
 
 
-def _claim_key(attempt: Attempt, written: WrittenAttempt, replaces: str, *, reply: dict[str, Any] | None) -> None:
-    request = attempt.request
-    claimed = idempotency.claim(
-        scope=request.scope,
-        key=request.key,
-        fingerprint=request.fingerprint,
-        subject=f"checkout:{written.checkout_id}",
-        replaces=replaces,
-        reply=reply,
-    )
-    if not claimed:
+def _insert(attempt: Attempt, *, replaces: str, **values: Any) -> WrittenAttempt:
+    written = insert_attempt(attempt, replaces=replaces, **values)
+    if not written.has_key:
         raise KeyTaken
+    return written

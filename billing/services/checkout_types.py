@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from billing.selectors.orders import Receipt
 from billing.services.split import Split
 from catalyst.core.errors import DomainError
 from marketplace.selectors.selection import PricedLine
@@ -142,7 +143,8 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOutcome:
-    """Where a checkout stands for its shopper. ``repeated`` tells that an earlier, equal command did it."""
+    """Where a checkout stands for its shopper. ``repeated`` tells that an earlier, equal command did it,
+    ``receipt`` is what a sale of this very call wrote."""
 
     checkout_id: uuid.UUID
     state: str
@@ -153,3 +155,4 @@ class CheckoutOutcome:
     currency: str = ""
     voucher_status: str = ""
     repeated: bool = False
+    receipt: Receipt | None = None

@@ -6,6 +6,7 @@ Every function here is a step: call it inside a transaction that holds the accou
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from catalyst.core.database import execute, fetch_one, use_case
 from catalyst.core.errors import NotFound
@@ -31,6 +32,7 @@ class LockedAccount:
 
 
 _COLUMNS = "organization_id, currency, posted_minor, held_minor, last_seq, frozen_at, psp_customer_id"
+LOCK = f"SELECT {_COLUMNS} FROM billing_account WHERE organization_id = %(organization)s FOR NO KEY UPDATE"  # noqa: S608
 
 
 def lock_account(organization_id: int) -> LockedAccount:
@@ -38,11 +40,14 @@ def lock_account(organization_id: int) -> LockedAccount:
 
     :raises NotFound: the Organization has no account yet; ``open_account`` makes one.
     """
-    row = fetch_one(
-        f"SELECT {_COLUMNS} FROM billing_account WHERE organization_id = %s FOR NO KEY UPDATE",  # noqa: S608
-        [organization_id],
-        prepared=True,
-    )
+    return locked_account(fetch_one(LOCK, {"organization": organization_id}, prepared=True))
+
+
+def locked_account(row: tuple[Any, ...] | None) -> LockedAccount:
+    """Return what ``LOCK`` selected, when it was sent together with other statements.
+
+    :raises NotFound: as ``lock_account``.
+    """
     if row is None:
         raise NotFound("This Organization has no billing account.")
     return LockedAccount(*row)
@@ -85,38 +90,49 @@ class Entry:
     order_id: int | None = None
 
 
+#: What ``post_entries`` writes, as parts of a WITH: for a transaction that posts together with other rows.
+POSTING = """
+posted AS (
+  INSERT INTO billing_ledgerentry (organization_id, seq, amount_minor, balance_after_minor, prev_seq,
+    prev_balance_minor, kind, counter_account, idempotency_key, actor, redemption_id, order_id)
+  SELECT %(organization)s, seq, amount_minor, prev_balance_minor + amount_minor, prev_seq,
+    prev_balance_minor, kind, counter_account, idempotency_key, %(actor)s, redemption_id, order_id
+  FROM jsonb_to_recordset(%(rows)s::jsonb) AS e (seq bigint, amount_minor bigint, prev_seq bigint,
+    prev_balance_minor bigint, kind text, counter_account text, idempotency_key text, redemption_id bigint,
+    order_id bigint)
+  ORDER BY seq),
+moved AS (
+  UPDATE billing_account SET posted_minor = %(balance)s, last_seq = %(seq)s, held_minor = held_minor + %(held)s
+  WHERE organization_id = %(organization)s AND %(moves)s)
+"""
+
+
 def post_entries(account: LockedAccount, entries: list[Entry], *, actor: str, held_delta_minor: int = 0) -> None:
     """Append entries to the chain and move the account row with them; call under ``lock_account``.
 
     ``held_delta_minor`` is what holds made or ended in the same transaction add to ``held``. The database refuses a
     balance below zero, a gap, a fork, and a row that does not equal its chain.
     """
+    parameters = posting_parameters(account, entries, actor=actor, held_delta_minor=held_delta_minor)
+    execute(f"WITH {POSTING} SELECT", parameters, prepared=True)
+
+
+def posting_parameters(
+    account: LockedAccount, entries: list[Entry], *, actor: str, held_delta_minor: int = 0
+) -> dict[str, Any]:
+    """Return what ``POSTING`` needs; the arguments are those of ``post_entries``."""
     rows: list[dict[str, object]] = []
     seq, balance = account.last_seq, account.posted_minor
     for entry in entries:
         rows.append({**asdict(entry), "seq": seq + 1, "prev_seq": seq, "prev_balance_minor": balance})
         seq, balance = seq + 1, balance + entry.amount_minor
-    execute(
-        """
-        WITH posted AS (
-          INSERT INTO billing_ledgerentry (organization_id, seq, amount_minor, balance_after_minor, prev_seq,
-            prev_balance_minor, kind, counter_account, idempotency_key, actor, redemption_id, order_id)
-          SELECT %(organization)s, seq, amount_minor, prev_balance_minor + amount_minor, prev_seq,
-            prev_balance_minor, kind, counter_account, idempotency_key, %(actor)s, redemption_id, order_id
-          FROM jsonb_to_recordset(%(rows)s::jsonb) AS e (seq bigint, amount_minor bigint, prev_seq bigint,
-            prev_balance_minor bigint, kind text, counter_account text, idempotency_key text, redemption_id bigint,
-            order_id bigint)
-          ORDER BY seq)
-        UPDATE billing_account SET posted_minor = %(balance)s, last_seq = %(seq)s, held_minor = held_minor + %(held)s
-        WHERE organization_id = %(organization)s
-        """,
-        {
-            "organization": account.organization_id,
-            "actor": actor,
-            "rows": json.dumps(rows),
-            "balance": balance,
-            "seq": seq,
-            "held": held_delta_minor,
-        },
-        prepared=True,
-    )
+    return {
+        "organization": account.organization_id,
+        "actor": actor,
+        "rows": json.dumps(rows),
+        "balance": balance,
+        "seq": seq,
+        "held": held_delta_minor,
+        # A sale that the card paid alone leaves the account's row as it is.
+        "moves": bool(entries or held_delta_minor),
+    }

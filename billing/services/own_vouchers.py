@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from billing.models import Voucher
 from billing.services.checkout_types import VoucherBusy
 from billing.services.vouchers import VoucherNotAccepting, closed_reason
-from catalyst.core.database import execute
+from catalyst.core.database import fetch_one
 
 _BUSY_RETRY_SECONDS = 60
 
@@ -88,15 +88,16 @@ def take_place(voucher: Voucher, *, column: str) -> None:
 
     :raises VoucherBusy: the places went to others since the voucher was read.
     """
-    taken = execute(
+    taken = fetch_one(
         f"UPDATE billing_voucher SET {column} = {column} + 1"  # noqa: S608  (one of two column names)
         " WHERE id = %s AND active AND revoked_at IS NULL AND starts_at <= now()"
         " AND (ends_at IS NULL OR ends_at > now())"
-        " AND (max_redemptions IS NULL OR reserved_count + redeemed_count < max_redemptions)",
+        " AND (max_redemptions IS NULL OR reserved_count + redeemed_count < max_redemptions)"
+        " RETURNING id",
         [voucher.pk],
         prepared=True,
     )
-    if not taken:
+    if taken is None:
         raise voucher_busy()
 
 

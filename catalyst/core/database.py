@@ -1,9 +1,10 @@
 """Transactions of use cases, and short access to SQL where a statement says it better than the ORM."""
 
+import contextlib
 import functools
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg.errors
@@ -56,6 +57,31 @@ def fetch_one(
         cursor.execute(sql, _typed(parameters) if prepared else parameters)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Send the statements of the block without waiting for their answers, until one is fetched or the block ends.
+
+    Postgres runs them in their order and nothing after one that failed; its error is raised at that fetch or at the end
+    of the block. ``execute`` cannot say inside how many rows it touched: what must know that asks for a row.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def fetch_together(*statements: tuple[str, dict[str, Any]]) -> list[tuple[Any, ...] | None]:
+    """Send prepared statements without waiting in between and return the first row of each, as ``fetch_one`` would.
+
+    Postgres still runs them one after the other, each on what is committed when its turn comes. Where one fails the
+    rest is not run.
+    """
+    with together():
+        cursors = [_cursor(prepared=True) for _ in statements]
+        for cursor, (sql, parameters) in zip(cursors, statements, strict=True):
+            cursor.execute(sql, _typed(parameters))
+        return [cursor.fetchone() for cursor in cursors]
 
 
 def fetch_all(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:

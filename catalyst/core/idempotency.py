@@ -23,6 +23,16 @@ class IdempotencyKeyReused(DomainError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+#: The statement of ``claim``, for a transaction that binds its key together with other rows.
+CLAIM = """
+INSERT INTO core_idempotencykey (scope, key, fingerprint, subject, response_status, response_body)
+VALUES (%(key_scope)s, %(key)s, %(key_fingerprint)s, %(key_subject)s, %(key_status)s, %(key_reply)s::jsonb)
+ON CONFLICT (scope, key) DO UPDATE SET subject = excluded.subject,
+  response_status = excluded.response_status, response_body = excluded.response_body
+WHERE core_idempotencykey.subject = %(key_replaces)s AND core_idempotencykey.fingerprint = excluded.fingerprint
+"""
+
+
 def check_key(key: str | None) -> str:
     """Return a usable key.
 
@@ -64,22 +74,22 @@ def claim(
     A key whose subject came to nothing may be bound again: ``replaces`` names that earlier subject. ``reply`` is what a
     repeat is answered with, when the effect is complete in this transaction.
     """
-    return bool(
-        execute(
-            "INSERT INTO core_idempotencykey (scope, key, fingerprint, subject, response_status, response_body)"
-            " VALUES (%s, %s, %s, %s, %s, %s::jsonb)"
-            " ON CONFLICT (scope, key) DO UPDATE SET subject = excluded.subject,"
-            " response_status = excluded.response_status, response_body = excluded.response_body"
-            " WHERE core_idempotencykey.subject = %s AND core_idempotencykey.fingerprint = excluded.fingerprint",
-            [
-                scope,
-                key,
-                fingerprint,
-                subject,
-                HTTPStatus.CREATED if reply is not None else None,
-                json.dumps(reply) if reply is not None else None,
-                replaces,
-            ],
-            prepared=True,
-        )
+    parameters = claim_parameters(
+        scope=scope, key=key, fingerprint=fingerprint, subject=subject, replaces=replaces, reply=reply
     )
+    return bool(execute(CLAIM, parameters, prepared=True))
+
+
+def claim_parameters(
+    *, scope: str, key: str, fingerprint: bytes, subject: str, replaces: str, reply: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what ``CLAIM`` needs; the key is ours when it touched a row."""
+    return {
+        "key_scope": scope,
+        "key": key,
+        "key_fingerprint": fingerprint,
+        "key_subject": subject,
+        "key_status": HTTPStatus.CREATED if reply is not None else None,
+        "key_reply": json.dumps(reply) if reply is not None else None,
+        "key_replaces": replaces,
+    }

@@ -58,13 +58,21 @@ def subscribe(topic: str, *, name: str) -> Callable[[Consumer], Consumer]:
     return register
 
 
+#: The statement of ``publish``, for a transaction that writes its event together with other rows.
+PUBLISH = """
+INSERT INTO core_outbox (dedup_key, topic, stream, payload)
+VALUES (%(event_key)s, %(event_topic)s, %(event_stream)s, %(event_payload)s::jsonb)
+"""
+
+
 def publish(*, topic: str, key: str, stream: str, payload: dict[str, Any]) -> None:
     """Append one event; call inside the transaction of the effect. The same ``key`` twice is an integrity error."""
-    execute(
-        "INSERT INTO core_outbox (dedup_key, topic, stream, payload) VALUES (%s, %s, %s, %s::jsonb)",
-        [key, topic, stream, json.dumps(payload)],
-        prepared=True,
-    )
+    execute(PUBLISH, event_parameters(topic=topic, key=key, stream=stream, payload=payload), prepared=True)
+
+
+def event_parameters(*, topic: str, key: str, stream: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``PUBLISH`` needs."""
+    return {"event_key": key, "event_topic": topic, "event_stream": stream, "event_payload": json.dumps(payload)}
 
 
 @transaction.atomic(durable=True)

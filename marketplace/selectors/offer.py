@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -20,8 +19,31 @@ from marketplace.selectors.blueprint_index import Listing, listings_of
 from marketplace.selectors.capacity import Footprint
 from tenancy.models import Organization
 
+#: So many price lists stay parsed in a process: one for everybody, one per Organization with Blueprints of its own.
+_KEPT = 16
+
+# A sale needs the list, but seldom a new one: building it was most of what Postgres did for a checkout. So the
+# statement says first which row versions it stands on (none is written twice: ``xmin`` is the transaction, ``ctid`` the
+# place), on its own snapshot, and builds the list only for a stamp that this process has not parsed yet. A price that
+# becomes valid, another process, a rollback: each is another set of row versions, so nothing kept can be stale.
 _OFFER = """
-WITH price AS MATERIALIZED (
+WITH stamp AS MATERIALIZED (
+  SELECT encode(sha256(convert_to(concat_ws('|', pg_postmaster_start_time(),
+    (SELECT concat(xmin, ctid) FROM core_currency WHERE code = %(currency)s), 'plan',
+    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_plan), 'addon',
+    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_addon), 'bundle',
+    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_bundle), 'price',
+    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_price
+      WHERE currency_id = %(currency)s AND valid_from <= %(at)s), 'blueprint',
+    (SELECT string_agg(concat(b.xmin, b.ctid, v.xmin, v.ctid), ' ')
+      FROM marketplace_blueprint AS b
+      LEFT JOIN marketplace_blueprintversion AS v ON v.blueprint_id = b.id AND v.yanked_at IS NULL
+     WHERE (b.source <> 'org' AND b.visibility <> 'private')
+        OR (b.source = 'org' AND b.organization_id = %(organization)s))
+  ), 'UTF8')), 'hex') AS value
+), unknown AS MATERIALIZED (
+  SELECT value <> ALL (%(known)s::text[]) AS is_new FROM stamp
+), price AS MATERIALIZED (
   SELECT DISTINCT ON (kind, reference) kind, reference, amount_minor AS price_minor
     FROM marketplace_price WHERE currency_id = %(currency)s AND valid_from <= %(at)s
    ORDER BY kind, reference, valid_from DESC
@@ -45,9 +67,13 @@ WITH price AS MATERIALIZED (
    WHERE (b.source <> 'org' AND b.visibility <> 'private')
       OR (b.source = 'org' AND b.organization_id = %(organization)s)
 )
-SELECT (SELECT psp_step FROM core_currency WHERE code = %(currency)s),
-       (SELECT json_agg(plan) FROM plan)::text, (SELECT json_agg(addon) FROM addon)::text,
-       (SELECT json_agg(bundle) FROM bundle)::text, (SELECT json_agg(blueprint) FROM blueprint)::text
+SELECT value,
+       CASE WHEN is_new THEN (SELECT psp_step FROM core_currency WHERE code = %(currency)s) END,
+       CASE WHEN is_new THEN (SELECT json_agg(plan) FROM plan)::text END,
+       CASE WHEN is_new THEN (SELECT json_agg(addon) FROM addon)::text END,
+       CASE WHEN is_new THEN (SELECT json_agg(bundle) FROM bundle)::text END,
+       CASE WHEN is_new THEN (SELECT json_agg(blueprint) FROM blueprint)::text END
+  FROM stamp, unknown
 """
 
 
@@ -104,16 +130,27 @@ class Offer:
 def load_offer(organization: Organization | None, *, currency: str, at: datetime) -> Offer:
     """Read what this reader can buy; prices are monthly, VAT included, in minor units of ``currency``."""
     owner = organization.pk if organization else None
-    row = fetch_one(_OFFER, {"currency": currency, "at": at, "organization": owner}, prepared=True)
+    # A copy, because other threads read too: what is known when Postgres is asked is still at hand when it answers.
+    known = _parsed.copy()
+    row = fetch_one(
+        _OFFER, {"currency": currency, "at": at, "organization": owner, "known": list(known)}, prepared=True
+    )
     assert row is not None
-    return _read(*row)
+    stamp, *texts = row
+    if stamp in known:
+        return known[stamp]
+    if len(known) >= _KEPT:
+        _parsed.clear()
+    offer = _parsed[stamp] = _read(*texts)
+    return offer
 
 
-@lru_cache(maxsize=64)
+_parsed: dict[str, Offer] = {}
+
+
 def _read(
     step: int | None, plans: str | None, addons: str | None, bundles: str | None, blueprints: str | None
 ) -> Offer:
-    """Parse what Postgres answered. The answer itself is the key of the cache, so nothing can be stale."""
     listings = listings_of(_rows(blueprints))
     return Offer(
         price_step=step or 1,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -28,10 +29,13 @@ SELECT {_TOKEN.columns("t")}, {_USER.columns("u")}, {_ORGANIZATION.columns("o")}
   LEFT JOIN tenancy_organization AS o ON o.id = t.organization_id
  WHERE {_LIVE}
 """  # noqa: S608  (column names of our own models)
-# Noting the use in the same statement saves a round trip and, once a minute for each token, a transaction.
+# Noting the use in the same statement saves a round trip and, once a minute for each token, a transaction. That the
+# token was used is no money: its commit waits for no disk, and a crash of Postgres may forget the last moments of it.
 _FIND_AND_NOTE = f"""
 WITH used AS (
-  UPDATE tenancy_apitoken AS t SET last_used_at = %(now)s FROM tenancy_user AS u
+  UPDATE tenancy_apitoken AS t SET last_used_at = %(now)s
+    FROM tenancy_user AS u, set_config('synchronous_commit',
+      CASE WHEN %(alone)s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
    WHERE u.id = t.user_id AND (t.last_used_at IS NULL OR t.last_used_at < %(stale)s) AND {_LIVE}
 )
 {_FIND}
@@ -46,10 +50,14 @@ def find_token(plaintext: str) -> ApiToken | None:
 def use_token(plaintext: str) -> ApiToken | None:
     """Do as ``find_token``, and note the moment of use, to the minute."""
     now = timezone.now()
-    found = fetch_one(
-        _FIND_AND_NOTE, {"hash": hash_token(plaintext), "now": now, "stale": now - _LAST_USED_EVERY}, prepared=True
-    )
-    return _read_token(found)
+    parameters = {
+        "hash": hash_token(plaintext),
+        "now": now,
+        "stale": now - _LAST_USED_EVERY,
+        # The setting ends with its transaction; inside somebody else's it would loosen that one.
+        "alone": not connection.in_atomic_block,
+    }
+    return _read_token(fetch_one(_FIND_AND_NOTE, parameters, prepared=True))
 
 
 def _read_token(row: tuple[Any, ...] | None) -> ApiToken | None:

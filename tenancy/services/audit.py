@@ -55,6 +55,13 @@ def actor_name(actor: User | str) -> str:
     return actor if isinstance(actor, str) else f"user:{actor.uuid}"
 
 
+#: The statement of ``append_audit``, for a transaction that records itself together with other rows.
+APPEND = """
+SELECT append_audit(%(audit_stream)s, %(audit_actor)s, %(audit_action)s, %(audit_target)s, %(audit_detail)s::jsonb,
+  %(audit_request)s)
+"""
+
+
 def append_audit(
     *,
     stream: str,
@@ -68,14 +75,32 @@ def append_audit(
 
     ``detail`` holds before and after, never a secret. Without ``request_id`` the one of the log context is taken.
     """
-    request = request_id or str(structlog.contextvars.get_contextvars().get("request_id", ""))
-    row = fetch_one(
-        "SELECT append_audit(%s, %s, %s, %s, %s::jsonb, %s)",
-        [stream, actor_name(actor), action, target, json.dumps(dict(detail), cls=DjangoJSONEncoder), request],
-        prepared=True,
+    parameters = audit_parameters(
+        stream=stream, actor=actor, action=action, target=target, detail=detail, request_id=request_id
     )
+    row = fetch_one(APPEND, parameters, prepared=True)
     assert row is not None
     return int(row[0])
+
+
+def audit_parameters(
+    *,
+    stream: str,
+    actor: User | str,
+    action: str,
+    target: str,
+    detail: Mapping[str, Any],
+    request_id: str = "",
+) -> dict[str, Any]:
+    """Return what ``APPEND`` needs; the arguments are those of ``append_audit``."""
+    return {
+        "audit_stream": stream,
+        "audit_actor": actor_name(actor),
+        "audit_action": action,
+        "audit_target": target,
+        "audit_detail": json.dumps(dict(detail), cls=DjangoJSONEncoder),
+        "audit_request": request_id or str(structlog.contextvars.get_contextvars().get("request_id", "")),
+    }
 
 
 def verify_chain(stream: str) -> ChainVerdict:

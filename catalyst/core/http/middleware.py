@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import structlog
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from catalyst.core.errors import DomainError
+from catalyst.core.http.address import client_address
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -21,6 +23,16 @@ def security_headers(get_response: View) -> View:
         if user is not None and user.is_authenticated:
             response.headers.setdefault("Cache-Control", "private, no-store")
         return response
+
+    return middleware
+
+
+def log_address(get_response: View) -> View:
+    """Name the caller's address in every line of the request's log, by the rule that everything else follows."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        structlog.contextvars.bind_contextvars(ip=client_address(request))
+        return get_response(request)
 
     return middleware
 
