@@ -7,6 +7,8 @@ voucher (hot rows last). Amounts are minor units.
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from billing.models import Checkout, CreditHold, Order, Redemption
 from billing.services.ledger import LockedAccount, lock_account
 from catalyst.core.database import execute, fetch_one
@@ -39,7 +41,7 @@ def move(checkout: Checkout, to: str, *, actor: str, reason: str = "", next_in_s
         [to, next_in_seconds, *fields.values(), checkout.pk, checkout.state, checkout.version],
     )
     if row is None:
-        raise InvalidTransition("This order was changed meanwhile. Reload the page.")
+        raise InvalidTransition(_("This order was changed meanwhile. Reload the page."))
     execute(
         "INSERT INTO billing_checkoutevent (checkout_id, seq, from_state, to_state, actor, reason)"
         " VALUES (%s, %s, %s, %s, %s, %s)",

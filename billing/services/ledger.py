@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from catalyst.core.database import execute, fetch_one, use_case
 from catalyst.core.errors import NotFound
 from tenancy.models import Organization, Sovereign
@@ -49,7 +51,7 @@ def locked_account(row: tuple[Any, ...] | None) -> LockedAccount:
     :raises NotFound: as ``lock_account``.
     """
     if row is None:
-        raise NotFound("This Organization has no billing account.")
+        raise NotFound(_("This Organization has no billing account."))
     return LockedAccount(*row)
 
 

@@ -8,6 +8,8 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from catalyst.core.database import execute
 from catalyst.core.errors import DomainError
 from catalyst.core.models import IdempotencyKey
@@ -39,7 +41,7 @@ def check_key(key: str | None) -> str:
     :raises IdempotencyKeyRequired: missing, or not 8 to 128 printable ASCII characters.
     """
     if not key or not 8 <= len(key) <= 128 or not key.isascii() or not key.isprintable():
-        raise IdempotencyKeyRequired("Send an Idempotency-Key header of 8 to 128 characters, new for each purchase.")
+        raise IdempotencyKeyRequired(_("Send an Idempotency-Key header of 8 to 128 characters, new for each purchase."))
     return key
 
 
@@ -56,7 +58,7 @@ def find(*, scope: str, key: str, fingerprint: bytes) -> IdempotencyKey | None:
     """
     stored = IdempotencyKey.objects.filter(scope=scope, key=key).first()
     if stored is not None and bytes(stored.fingerprint) != fingerprint:
-        raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
+        raise IdempotencyKeyReused(_("This Idempotency-Key was used for another request. Use a new one."))
     return stored
 
 
