@@ -45,6 +45,8 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 pygit2.settings.owner_validation = False
 for _level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
     pygit2.settings.search_path[_level] = ""
+# What is recorded as committed survives a power cut. A commit then costs about 8 ms instead of 2.
+pygit2.settings.enable_fsync_gitdir(True)
 
 # A tree to be written: names map to bytes (write), None (remove) or a deeper folder.
 _Folder = dict[str, Any]
