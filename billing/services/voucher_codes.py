@@ -45,10 +45,6 @@ def has_wrong_check_character(normal: str) -> bool:
     return bool(GENERATED.fullmatch(normal)) and _check_character(normal[:-1]) != normal[-1]
 
 
-def is_generated(normal: str) -> bool:
-    return bool(GENERATED.fullmatch(normal)) and not has_wrong_check_character(normal)
-
-
 def display_code(normal: str) -> str:
     """Return a code as it is shown: generated ones in groups of four."""
     if not GENERATED.fullmatch(normal):

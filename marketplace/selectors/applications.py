@@ -48,12 +48,6 @@ def applications_of_order(organization: Organization, order_number: str) -> list
     return list(rows.order_by("is_service", "application"))
 
 
-def list_changes(organization: Organization, env_type: str) -> QuerySet[Change]:
-    """Return the Changes of one Environment, newest first."""
-    rows = Change.objects.filter(organization=organization, environment__env_type=env_type)
-    return rows.select_related("author", "environment").order_by("-created_at", "-pk")
-
-
 def order_timeline(organization: Organization, order_number: str, *, paid_at: datetime | None) -> Timeline:
     """Return the steps of a paid order: Payment, Environment, Applications, Ready."""
     change = (

@@ -62,12 +62,6 @@ def commit_changes(*, environment_id: int, owner: str, now: datetime) -> int:
     return recorded
 
 
-def commit_change(*, change_id: Any, owner: str, now: datetime) -> int:
-    """Write one Change, and those of its Environment that came before it."""
-    environment_id = Change.objects.values_list("environment_id", flat=True).get(pk=change_id)
-    return commit_changes(environment_id=environment_id, owner=owner, now=now)
-
-
 def _next_waiting(environment_id: int) -> Change | None:
     """Return the Change whose turn it is, if its time has come. One that was begun is finished first."""
     waiting = Change.objects.filter(environment_id=environment_id, state=Change.State.COMMITTING)
