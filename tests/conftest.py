@@ -25,6 +25,7 @@ from tests import factories
 _REFERENCE_TABLES = (
     "core_currency",
     "billing_checkouttransition",
+    "billing_subscriptiontransition",
     "django_migrations",
     "django_content_type",
     "auth_permission",

@@ -53,6 +53,14 @@ class Checkout(models.Model):
     cart_id = models.UUIDField()
     buyer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     env_type = models.CharField(max_length=4)
+    # Set for a change of a live subscription; null for a first purchase.
+    change = models.ForeignKey(
+        "billing.SubscriptionChange",
+        on_delete=models.PROTECT,
+        null=True,
+        db_constraint=False,
+        related_name="checkouts",
+    )
     selection = models.JSONField(default=dict)
     state = models.TextField(_("state"), choices=State)
     version = models.IntegerField()

@@ -109,6 +109,36 @@ class StripeEvent(models.Model):
         return f"{self.type} {self.id}"
 
 
+class Dispute(models.Model):
+    """A cardholder's complaint at the bank. While it is open the account spends nothing and takes no codes."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        WON = "won", _("Won")
+        LOST = "lost", _("Lost")
+
+    organization = models.ForeignKey("billing.Account", on_delete=models.PROTECT, related_name="disputes")
+    invoice = models.ForeignKey("billing.Invoice", on_delete=models.PROTECT, null=True, db_constraint=False)
+    psp_dispute_id = models.TextField(_("processor's id"), unique=True)
+    currency = models.ForeignKey("core.Currency", on_delete=models.PROTECT, db_column="currency", related_name="+")
+    amount_minor = models.BigIntegerField(_("amount"))
+    state = models.TextField(_("state"), choices=State)
+    opened_at = models.DateTimeField(_("opened"), db_default=Now())
+    closed_at = models.DateTimeField(_("closed"), null=True)
+
+    class Meta:
+        verbose_name = _("dispute")
+        verbose_name_plural = _("disputes")
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=["open", "won", "lost"]), name="dispute_state"),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="dispute_amount"),
+            models.CheckConstraint(condition=Q(closed_at__isnull=False) ^ Q(state="open"), name="dispute_closed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.psp_dispute_id} {self.state}"
+
+
 class BillingSettings(models.Model):
     """The Sovereign's processor keys, one row, sealed. An empty value means "not configured"."""
 
@@ -116,12 +146,22 @@ class BillingSettings(models.Model):
     stripe_webhook_secret_sealed = models.TextField(blank=True, default="")
     stripe_webhook_secret_previous_sealed = models.TextField(blank=True, default="")
     stripe_publishable_key = models.TextField(blank=True, default="")
+    seller_name = models.CharField(_("seller"), max_length=120, blank=True, default="")
+    seller_name_ar = models.CharField(_("seller in Arabic"), max_length=120, blank=True, default="")
+    seller_address = models.TextField(_("seller's address"), blank=True, default="")
+    seller_vatin = models.CharField(_("seller's VAT number"), max_length=20, blank=True, default="")
+    grant_limit_minor = models.BigIntegerField(
+        _("credit that one person may grant"), default=50_000, help_text=_("Above it a second person confirms.")
+    )
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         verbose_name = _("billing settings")
         verbose_name_plural = _("billing settings")
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="billingsettings_one_row")]
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="billingsettings_one_row"),
+            models.CheckConstraint(condition=Q(grant_limit_minor__gte=0), name="billingsettings_grant_limit"),
+        ]
 
     def __str__(self) -> str:
         return str(_("Billing settings"))

@@ -10,6 +10,26 @@ from django.utils.translation import gettext_lazy as _
 from catalyst.core.expressions import OctetLength
 
 
+class VoucherBatch(models.Model):
+    """Many codes of equal terms, issued at once for one campaign, to one partner."""
+
+    campaign = models.CharField(_("campaign"), max_length=60)
+    partner = models.CharField(_("partner"), max_length=120, blank=True, default="")
+    count = models.IntegerField(_("codes"))
+    issued_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("issued by")
+    )
+    created_at = models.DateTimeField(_("issued"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("Voucher batch")
+        verbose_name_plural = _("Voucher batches")
+        constraints = [models.CheckConstraint(condition=Q(count__range=(1, 5000)), name="voucherbatch_count")]
+
+    def __str__(self) -> str:
+        return self.campaign
+
+
 class Voucher(models.Model):
     """A code that grants a fixed amount. Issued means immutable: only the counters, ``active`` and ``revoked_at`` move.
 
@@ -21,6 +41,9 @@ class Voucher(models.Model):
     code_hint = models.CharField(_("code ends with"), max_length=4)
     description = models.CharField(_("description"), max_length=200, blank=True, default="")
     campaign = models.CharField(_("campaign"), max_length=60, blank=True, default="")
+    batch = models.ForeignKey(
+        VoucherBatch, on_delete=models.PROTECT, null=True, blank=True, related_name="vouchers", verbose_name=_("batch")
+    )
     currency = models.ForeignKey("core.Currency", on_delete=models.PROTECT, db_column="currency", related_name="+")
     grant_minor = models.BigIntegerField(_("credit"))
     starts_at = models.DateTimeField(_("starts"), db_default=Now())

@@ -71,9 +71,12 @@ _RECORD = f"""
 WITH {POSTING},
 subscription AS (
   INSERT INTO billing_subscription (organization_id, currency, env_type, order_id, plan, state, collection,
-    psp_subscription_id, current_period)
-  VALUES (%(organization)s, %(currency)s, %(env_type)s, %(order)s, %(plan)s, %(state)s, %(collection)s,
-    %(psp_subscription)s, tstzrange(%(period_start)s, %(period_end)s))),
+    psp_subscription_id, current_period, items, next_action_at)
+  SELECT %(organization)s, %(currency)s, %(env_type)s, %(order)s, %(plan)s, %(state)s, %(collection)s,
+    %(psp_subscription)s, tstzrange(%(period_start)s, %(period_end)s),
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'reference', reference, 'title', title,
+        'title_ar', title_ar, 'quantity', quantity, 'unit_minor', unit_minor) ORDER BY position), '[]')
+      FROM billing_orderline WHERE order_id = %(order)s AND kind <> 'discount'), now()),
 event AS ({outbox.PUBLISH})
 {APPEND}
 """  # noqa: S608  (statements of our own)

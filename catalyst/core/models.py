@@ -133,3 +133,31 @@ class ProjectorCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.sequence}"
+
+
+class Incident(models.Model):
+    """Something that must be looked at by a person: a broken invariant, a difference with an outside system.
+
+    One open row for each kind and subject; seen again, it counts.
+    """
+
+    kind = models.TextField()
+    subject = models.TextField()
+    detail = models.TextField(blank=True, default="")
+    count = models.IntegerField(db_default=1)
+    opened_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.TextField(blank=True, default="")
+
+    class Meta:
+        verbose_name = "incident"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject"], condition=Q(resolved_at__isnull=True), name="incident_one_open"
+            ),
+            models.CheckConstraint(condition=Q(count__gt=0), name="incident_count"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}"

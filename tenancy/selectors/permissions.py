@@ -26,6 +26,8 @@ ORGANIZATION_PERMISSIONS: dict[str, frozenset[str]] = {
     "billing.view": frozenset({OA, OV, BA}),
     "checkout.create": frozenset({OA, BA}),
     "voucher.redeem": frozenset({OA, BA}),
+    "subscription.change": frozenset({OA, BA}),
+    "billing.edit": frozenset({OA, BA}),
     "audit.view": frozenset({OA, OD, OV, SO}),
 }
 
@@ -37,6 +39,12 @@ SOVEREIGN_PERMISSIONS: dict[str, frozenset[str]] = {
     "billing.view_all": frozenset({SA, SU}),
     "checkout.recheck": frozenset({SA, SU}),
     "event.replay": frozenset({SA, SU}),
+    "subscription.manage": frozenset({SA, SU}),
+    "refund.issue": frozenset({SA, f"{SU}/finance"}),
+    "credit.grant": frozenset({SA, f"{SU}/finance"}),
+    "report.view": frozenset({SA, f"{SU}/finance"}),
+    "incident.view": frozenset({SA, SU}),
+    "incident.resolve": frozenset({SA, SU}),
     "organization.list": frozenset({SA, SU}),
     "settings.payment": frozenset({SA}),
     "settings.sovereign": frozenset({SA}),

@@ -85,6 +85,26 @@ CONSTRAINTS = [
     "voucher_grant_key",
     "voucher_limit_key",
     "voucher_window",
+    "checkout_change",
+    "creditgrant_decided",
+    "creditgrant_entry",
+    "creditgrant_granted",
+    "creditgrant_second_person",
+    "dispute_closed",
+    "dispute_invoice",
+    "document_credit_note",
+    "document_hash",
+    "document_invoice",
+    "document_of_one",
+    "invoice_issued_at",
+    "invoice_tax",
+    "subscription_canceled_at",
+    "subscription_due_since",
+    "subscription_suspended_at",
+    "subscriptionchange_resolved",
+    "subscriptionchange_subscription",
+    "subscriptionevent_legal",
+    "subscriptionevent_seq",
 ]
 
 INDEXES = [
@@ -103,7 +123,9 @@ INDEXES = [
     "redemption_once_per_cart",
     "redemption_slot",
     "stripeevent_due",
+    "subscription_due",
     "subscription_one_live",
+    "subscriptionchange_one_open",
 ]
 
 TRIGGERS = [
@@ -114,7 +136,10 @@ TRIGGERS = [
     "checkoutevent_check",
     "checkoutevent_no_truncate",
     "checkoutevent_readonly",
+    "creditgrant_guard",
     "creditnote_guard",
+    "dispute_guard",
+    "document_readonly",
     "entry_check",
     "entry_no_truncate",
     "entry_readonly",
@@ -127,6 +152,9 @@ TRIGGERS = [
     "pspcall_guard",
     "redemption_check",
     "redemption_guard",
+    "subscription_guard",
+    "subscriptionchange_guard",
+    "subscriptionevent_readonly",
     "voucher_guard",
 ]
 
@@ -156,7 +184,7 @@ def test_the_application_cannot_rewrite_facts() -> None:
         "SELECT table_name || ' ' || privilege_type FROM information_schema.table_privileges"
         " WHERE grantee = 'catalyst_app' AND privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE') AND table_name IN"
         " ('billing_ledgerentry', 'billing_checkoutevent', 'billing_checkouttransition', 'tenancy_auditentry',"
-        " 'core_currency')"
+        " 'core_currency', 'billing_subscriptionevent', 'billing_subscriptiontransition', 'billing_document')"
     )
 
     assert granted == set()

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing import tasks
 from billing.models import Checkout, Voucher
+from billing.tasks import checkouts as tasks
 from catalyst.core.database import execute
 from tests.billing.api.calls import SELECTION, Calls
 from tests.billing.shop import VOUCHER_MINOR, Books, Shop, books

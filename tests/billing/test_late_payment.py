@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
-from billing import tasks
 from billing.models import PspCall, StripeEvent
 from billing.services.checkout import start_checkout
 from billing.services.checkout_settle import lapse
+from billing.tasks import checkouts as tasks
 from catalyst.core.failpoints import Crash, armed, crash
 from catalyst.core.models import Outbox
 from catalyst.local.sandbox_stripe.payment import NotOpen

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import tasks
 from billing.models import Subscription
+from billing.tasks import checkouts as tasks
 from catalyst.core.models import Outbox
 from tests.billing.inbox import post_event
 from tests.billing.killed import Purchase, make_due, make_purchase, sweep

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import tasks
 from billing.models import Checkout, PspCall
+from billing.tasks import checkouts as tasks
 from tests.billing.killed import Purchase, make_due, make_purchase, sweep
 from tests.billing.shop import Shop
 from tests.conftest import owner_connection

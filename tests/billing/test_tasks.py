@@ -4,9 +4,9 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
-from billing import tasks
 from billing.models import Checkout, Order, PspCall, StripeEvent
 from billing.services.checkout_types import CheckoutOutcome
+from billing.tasks import checkouts as tasks
 from catalyst.core import failpoints
 from catalyst.core.database import execute
 from tests.billing.shop import Shop, books

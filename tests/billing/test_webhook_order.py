@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from billing import tasks
 from billing.models import StripeEvent
+from billing.tasks import checkouts as tasks
 from catalyst.core.database import execute
 from catalyst.core.models import Outbox
 from tests.billing.inbox import post_event

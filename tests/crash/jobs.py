@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework.test import APIClient
 
-from billing import tasks
+from billing.tasks import checkouts as tasks
 from tests.crash.controls import redeemed_before_the_order
 
 Job = Mapping[str, Any]
