@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy
 
 from catalyst.core import outbox
 from catalyst.core.errors import DomainError
-from catalyst.core.models import Delivery, Outbox
+from catalyst.core.models import Delivery, Incident, Outbox
 from tenancy.models import ApiToken, AuditEntry, Environment, Membership, Organization, Sovereign, User
 from tenancy.selectors.permissions import can
 from tenancy.services.audit import SOVEREIGN_STREAM, append_audit
+from tenancy.services.incidents import close_incident
 from tenancy.services.staff import set_staff_role
 from tenancy.services.tokens import revoke_token
 
@@ -223,3 +224,26 @@ class DeliveryAdmin(GuardedAdmin):
         for delivery_id in dead:
             outbox.replay_delivery(delivery_id=delivery_id)
         self.message_user(request, _("%(count)d deliveries run again.") % {"count": len(dead)}, messages.SUCCESS)
+
+
+@admin.register(Incident)
+class IncidentAdmin(GuardedAdmin):
+    """What waits for a person: newest first, closed by whoever has looked and acted."""
+
+    view_permission = "incident.view"
+    list_display = ("kind", "subject", "count", "opened_at", "seen_at", "resolved_at", "resolved_by")
+    list_filter = ("kind", ("resolved_at", admin.EmptyFieldListFilter))
+    search_fields = ("subject", "detail")
+    ordering = ("-id",)
+    actions = ("resolve",)
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "incident.resolve")
+
+    @admin.action(description=gettext_lazy("Close: looked at and acted upon"), permissions=["resolve"])
+    def resolve(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
+        for incident in queryset.filter(resolved_at=None):
+            try:
+                close_incident(incident_id=incident.pk, actor=cast(User, request.user))
+            except DomainError as error:
+                self.message_user(request, error.message, messages.ERROR)

@@ -91,13 +91,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture(autouse=True)
 def _invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check the invariants after each test that commits."""
-    marker = request.node.get_closest_marker("django_db")
-    commits = bool(marker and marker.kwargs.get("transaction")) or "transactional_db" in request.fixturenames
-    if commits:
-        request.getfixturevalue("transactional_db")
+    """Check the invariants after each test that touches the database, before its rows go."""
+    database = next((name for name in ("transactional_db", "db") if name in request.fixturenames), None)
+    if marker := request.node.get_closest_marker("django_db"):
+        database = "transactional_db" if marker.kwargs.get("transaction") else database or "db"
+    if database:
+        request.getfixturevalue(database)
     yield
-    if commits and request.node.get_closest_marker("breaks_invariants") is None:
+    if database and request.node.get_closest_marker("breaks_invariants") is None:
         assert [str(violation) for violation in check_invariants()] == []
 
 

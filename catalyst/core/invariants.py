@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.db import connection
 
+from catalyst.core.incidents import open_incident, resolve_gone
+
+log = structlog.get_logger(__name__)
+
+#: What an incident about a broken invariant is called.
+INCIDENT = "invariant_broken"
 _SHOWN_ROWS = 5
 
 
@@ -42,6 +49,16 @@ def check_invariants() -> list[Violation]:
             rows = cursor.fetchmany(_SHOWN_ROWS)
         if rows:
             found.append(Violation(invariant_id, tuple(tuple(row) for row in rows)))
+    return found
+
+
+def watch_invariants() -> list[Violation]:
+    """Run every query; a broken one is an open incident until a later run finds it whole."""
+    found = check_invariants()
+    for violation in found:
+        log.error("invariant_broken", invariant=violation.id, alarm=True)
+        open_incident(kind=INCIDENT, subject=violation.id, detail=str(violation))
+    resolve_gone(kind=INCIDENT, still=[violation.id for violation in found])
     return found
 
 

@@ -7,7 +7,7 @@ import uuid
 from celery import shared_task
 from django.utils import timezone
 
-from catalyst.core import doorbell, outbox
+from catalyst.core import doorbell, invariants, outbox
 from catalyst.core.http import heartbeat
 
 
@@ -31,3 +31,9 @@ def heartbeat_task() -> None:
     """Show that beat sends and a worker runs."""
     heartbeat.beat("beat")
     heartbeat.beat("worker")
+
+
+@shared_task(name="core.watch_invariants")
+def watch_invariants_task() -> None:
+    """Look whether everything holds that must hold; what does not becomes an incident."""
+    invariants.watch_invariants()

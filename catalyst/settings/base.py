@@ -140,6 +140,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 3, "max_retries": 1}
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "core.heartbeat", "schedule": 15.0},
+    "watch-invariants": {"task": "core.watch_invariants", "schedule": 900.0},
     "sweep-deliveries": {"task": "core.sweep_deliveries", "schedule": 10.0},
     "sweep-checkouts": {"task": "billing.sweep_checkouts", "schedule": 15.0},
     "sweep-psp-calls": {"task": "billing.sweep_psp_calls", "schedule": 15.0},

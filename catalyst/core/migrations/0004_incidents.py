@@ -5,28 +5,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0003_currencies'),
+        ("core", "0003_currencies"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Incident',
+            name="Incident",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.TextField()),
-                ('subject', models.TextField()),
-                ('detail', models.TextField(blank=True, default='')),
-                ('count', models.IntegerField(db_default=1)),
-                ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('resolved_by', models.TextField(blank=True, default='')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.TextField()),
+                ("subject", models.TextField()),
+                ("detail", models.TextField(blank=True, default="")),
+                ("count", models.IntegerField(db_default=1)),
+                ("opened_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("resolved_by", models.TextField(blank=True, default="")),
             ],
             options={
-                'verbose_name': 'incident',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('kind', 'subject'), name='incident_one_open'), models.CheckConstraint(condition=models.Q(('count__gt', 0)), name='incident_count')],
+                "verbose_name": "incident",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=("kind", "subject"),
+                        name="incident_one_open",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("count__gt", 0)), name="incident_count"),
+                ],
             },
         ),
     ]
