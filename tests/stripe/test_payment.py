@@ -67,6 +67,18 @@ def test_pays_a_single_sum_through_a_payment_intent(stripe_standin: StripeStandI
     assert (session.subscription, session.invoice) == (None, None)
 
 
+def test_takes_a_coupon_off_a_single_sum(stripe_standin: StripeStandIn, client: stripe.StripeClient) -> None:
+    customer = client.v1.customers.create({"email": "buyer@example.om"}).id
+    create_coupon(stripe_standin)
+
+    paid = stripe_standin.pay(one_time_session(stripe_standin, customer=customer, discounts=[{"coupon": "co_1"}]).id)
+
+    intent = client.v1.payment_intents.retrieve(paid["payment_intent"])
+    assert (paid["amount_total"], intent.amount_received, intent.customer) == (7_340, 7_340, customer)
+    assert client.v1.coupons.retrieve("co_1").times_redeemed == 1
+    assert (stripe_standin.all("subscription"), stripe_standin.all("invoice")) == ([], [])
+
+
 def test_completes_before_an_asynchronous_method_pays(stripe_standin: StripeStandIn) -> None:
     session = create_session(stripe_standin)
 

@@ -110,6 +110,26 @@ def test_pays_by_itself_when_paying_later() -> None:
         assert client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid"
 
 
+def test_renews_by_itself_and_tells_the_shop(shop: Shop) -> None:
+    arguments = ("--port", "0", "--webhook", shop.url, "--webhook-secret", DEFAULT_WEBHOOK_SECRET)
+    with running(*arguments) as (_, url):
+        client = connect(url)
+        price = {"currency": "omr", "unit_amount": 5_000, "recurring": {"interval": "month"}}
+        product = client.v1.products.create({"name": "Plan M"}).id
+        customer = client.v1.customers.create({"email": "buyer@example.om"}).id
+        items = [{"price_data": {**price, "product": product}}]
+        wishes: Any = {"customer": customer, "items": items, "trial_end": int(time.time()) + 2}
+        subscription = client.v1.subscriptions.create(wishes).id
+        # Nobody asks the sandbox anything from here on.
+        wait_until(lambda: any(b"subscription_cycle" in body for body, _ in shop.received))
+
+    events = [stripe.Webhook.construct_event(*got, DEFAULT_WEBHOOK_SECRET) for got in shop.received]
+    drafts = [event.data.object for event in events if event.type == "invoice.created"]
+    cycles = [draft for draft in drafts if draft["billing_reason"] == "subscription_cycle"]
+    assert [draft["parent"]["subscription_details"]["subscription"] for draft in cycles] == [subscription]
+    assert [(draft["status"], draft["total"]) for draft in cycles] == [("draft", 5_000)]
+
+
 def test_stops_cleanly_when_asked() -> None:
     with running("--port", "0") as (process, _):
         process.terminate()

@@ -11,12 +11,16 @@ Start
     steered by ``POST /_standin/<method>`` (module ``control``).
 
 Operations (the names that ``script`` and the call log use; ``"*"`` means any)
-    customers.create retrieve update list · coupons.create retrieve delete list · checkout.sessions.create retrieve list
-    expire line_items · subscriptions.retrieve list cancel · invoices.retrieve list · invoice_payments.list ·
-    payment_intents.retrieve · charges.retrieve · refunds.create retrieve list · events.retrieve list
+    customers.create retrieve update list · products.create retrieve list · coupons.create retrieve delete list ·
+    checkout.sessions.create retrieve list expire line_items (modes payment, setup, subscription) · subscriptions.create
+    retrieve update list cancel · invoices.retrieve list finalize pay void mark_uncollectible · invoiceitems.create
+    retrieve list · invoice_payments.list · payment_intents.retrieve · setup_intents.retrieve · payment_methods.retrieve
+    list · billing_portal.sessions.create · charges.retrieve · refunds.create retrieve list · disputes.retrieve list ·
+    events.retrieve list
 
-Faults: ``standin.script("checkout.sessions.create", Fault.DROP_AFTER, times=1, skip=0, seconds=0.0, retry_after=None)``
-    hits ``times`` calls (None: until ``clear_faults()``) after ``skip`` ones passed.
+Faults: ``standin.script("checkout.sessions.create", Fault.DROP_AFTER, times=1, skip=0, seconds=0.0, retry_after=None,
+    code="")`` hits ``times`` calls (None: until ``clear_faults()``) after ``skip`` ones passed; ``code`` replaces the
+    code of a refusal (a refund without funds: ``ERROR_400`` with ``balance_insufficient``).
 
     ===========================  ========================================================  ===========  =============
     Fault                        what happens                                              effect       stored by key
@@ -37,6 +41,22 @@ Customer
     each returns the session and raises ``catalyst.local.sandbox_stripe.payment.NotOpen`` when it is too late.
     ``standin.clock.advance(seconds)`` moves Stripe's clock: sessions expire, idempotency keys are forgotten after 24 h.
     Event ``created`` and ``expires_at`` follow that clock; signatures use real time unless ``timestamp=`` is given.
+    ``add_card(id)`` completes a setup session · ``decline(customer)`` / ``accept(customer)``: what the saved card does.
+
+Renewals
+    By the clock: at the period's end a draft (``invoice.created``; what it bills stands on its lines, its own period is
+    the one that passed), an hour later opened and collected from the subscription's card, else the customer's; a
+    failure makes the subscription past_due and is tried again 1, 3, 5 and 7 days after the first one. By hand, each
+    returning the invoice: ``renew(subscription)`` moves the clock to the period's end · ``finalize(invoice)`` ·
+    ``collect(invoice, succeeds=True)`` · ``void(invoice)`` · ``mark_uncollectible(invoice)``. The last three open a
+    draft first. As at Stripe, opening settles the customer's balance: a sum below zero becomes a credit, and one too
+    small for a card waits on the balance.
+    Not modeled: prorations (pass ``proration_behavior=none``), coupons on renewals, taxes; a voided or given-up invoice
+    leaves its subscription's status as it is.
+
+Money that goes back
+    ``fail_refund(id)`` after it succeeded · ``dispute(charge or payment intent, amount=None)`` ·
+    ``close_dispute(id, won=…)``; a disputed charge is not refundable unless the dispute was won.
 
 What happened
     ``get(kind, id)`` · ``all(kind, **equal)`` · ``sessions(status="open")`` (the payable ones) ·

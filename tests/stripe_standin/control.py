@@ -14,19 +14,30 @@ if TYPE_CHECKING:
 CONTROL = "/_standin/"
 _ALLOWED = frozenset(
     {
+        "accept",
+        "add_card",
         "all",
         "captured_minor",
         "clear_faults",
+        "close_dispute",
+        "collect",
+        "decline",
+        "dispute",
         "expire",
         "fail",
+        "fail_refund",
+        "finalize",
         "get",
+        "mark_uncollectible",
         "pay",
         "pay_later",
         "refunded_minor",
+        "renew",
         "script",
         "sessions",
         "settle",
         "tamper",
+        "void",
     }
 )
 

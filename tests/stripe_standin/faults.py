@@ -63,6 +63,7 @@ class Plan:
     skip: int
     seconds: float
     retry_after: int | None
+    code: str = ""
 
 
 class FaultScript:
@@ -148,4 +149,5 @@ class FaultyCall:
         headers = {}
         if self._plan and self._plan.retry_after is not None:
             headers["Retry-After"] = str(self._plan.retry_after)
+        code = self._plan.code or code if self._plan else code
         return StripeRefusal(message, status=status, type_=type_, code=code, headers=headers)

@@ -13,7 +13,8 @@ import stripe
 from catalyst.local.sandbox_stripe.account import API_VERSION, Account, visible
 from catalyst.local.sandbox_stripe.api import Api, find_operation
 from catalyst.local.sandbox_stripe.clock import Clock
-from catalyst.local.sandbox_stripe.payment import expire_session, find_open, pay_session, run_due, settle_async
+from catalyst.local.sandbox_stripe.due import run_due
+from catalyst.local.sandbox_stripe.payment import expire_session, find_open, pay_session, settle_async
 from catalyst.local.sandbox_stripe.server import Answer, Server, answer_with
 from catalyst.local.sandbox_stripe.store import Store
 from catalyst.local.sandbox_stripe.webhooks import event_body, post_event, sign
@@ -21,13 +22,14 @@ from catalyst.local.sandbox_stripe.wire import Json, Reply, Request, StripeRefus
 from tests.stripe_standin.calls import Call, CallLog
 from tests.stripe_standin.control import CONTROL, control
 from tests.stripe_standin.faults import Fault, FaultScript, FaultyCall, Plan
+from tests.stripe_standin.life import LifeControls
 from tests.stripe_standin.openapi import ShapeViolation, check_reply, check_request
 
 DEFAULT_KEY = "sk_test_standin"
 DEFAULT_WEBHOOK_SECRET = "whsec_standin"
 
 
-class StripeStandIn:
+class StripeStandIn(LifeControls):
     """A Stripe of one's own; see the package's docstring for the whole interface."""
 
     def __init__(self, *, port: int = 0, keys: set[str] | None = None, validate: bool = True) -> None:
@@ -104,9 +106,10 @@ class StripeStandIn:
         skip: int = 0,
         seconds: float = 0.0,
         retry_after: int | None = None,
+        code: str = "",
     ) -> None:
         """Let ``fault`` hit the next ``times`` calls of ``operation`` ("*": any; times None: until cleared)."""
-        self._faults.add(Plan(operation, Fault(fault), times, skip, seconds, retry_after))
+        self._faults.add(Plan(operation, Fault(fault), times, skip, seconds, retry_after, code))
 
     def clear_faults(self) -> None:
         """Work again."""
@@ -201,10 +204,6 @@ class StripeStandIn:
         return post_event(url, event, secret or self.webhook_secret, moment)
 
     # --- inside -----------------------------------------------------------------------------------------------------
-    def _shown(self, thing: Json) -> Json:
-        shown: Json = visible(thing)
-        return shown
-
     def _intercept(self, request: Request) -> Reply:
         if request.path.startswith(CONTROL):
             return control(self, request)

@@ -42,11 +42,12 @@ class Account:
 
     def create(self, kind: str, id_: str, due_at: int | None = None, **members: Any) -> Json:
         """Save a new object with the members that every Stripe object has."""
-        common: Json = {"id": id_, "object": kind, "created": self.clock.now()}
-        if kind != "refund":  # The one kind that does not say it.
+        # Two kinds differ: an invoice item calls its moment otherwise, a refund does not say whether it is live.
+        common: Json = {"id": id_, "object": kind, "date" if kind == "invoiceitem" else "created": self.clock.now()}
+        if kind != "refund":
             common["livemode"] = False
         thing = {**common, **members}
-        self.store.put(thing, due_at)
+        self.store.put(thing, thing.get("_due_at") if due_at is None else due_at)
         return thing
 
     def find(self, kind: str, id_: str, param: str = "", status: int = HTTPStatus.NOT_FOUND) -> Json:
@@ -62,9 +63,9 @@ class Account:
         return thing
 
     def save(self, thing: Json, due_at: int | None = None, **changes: Any) -> Json:
-        """Apply changes to an object and save it."""
+        """Apply changes to an object and save it; its next moment is ``due_at`` or its own note ``_due_at``."""
         thing.update(changes)
-        self.store.put(thing, due_at)
+        self.store.put(thing, thing.get("_due_at") if due_at is None else due_at)
         return thing
 
     def emit(self, type_: str, thing: Json) -> Json:

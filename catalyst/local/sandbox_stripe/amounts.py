@@ -18,6 +18,11 @@ def check_currency(currency: str, param: str) -> str:
     return currency.lower()
 
 
+def smallest_charge(currency: str) -> int:
+    """Return the smallest amount that a card is charged, in minor units."""
+    return _MINIMUM.get(currency, 1)
+
+
 def check_amount(amount: int, currency: str, param: str, *, least: int = 0) -> int:
     """Return an amount in minor units that the currency allows.
 
@@ -43,7 +48,8 @@ def check_total(total: int, currency: str) -> int:
 
     :raises StripeRefusal: ``amount_too_small``.
     """
-    if 0 < total < _MINIMUM.get(currency, 1):
-        message = f"The Checkout Session's total amount due must add up to at least {_MINIMUM[currency]} {currency}."
+    least = smallest_charge(currency)
+    if 0 < total < least:
+        message = f"The Checkout Session's total amount due must add up to at least {least} {currency}."
         raise StripeRefusal(message, code="amount_too_small")
     return total

@@ -10,9 +10,20 @@ from threading import Lock
 from typing import Protocol
 
 from catalyst.local.sandbox_stripe.account import API_VERSION, Account, visible
+from catalyst.local.sandbox_stripe.due import run_due
 from catalyst.local.sandbox_stripe.expand import expand
-from catalyst.local.sandbox_stripe.operations import billing, coupons, customers, events, money_back, sessions
-from catalyst.local.sandbox_stripe.payment import run_due
+from catalyst.local.sandbox_stripe.operations import (
+    cards,
+    coupons,
+    customers,
+    events,
+    invoice_items,
+    invoices,
+    money_back,
+    products,
+    sessions,
+    subscriptions,
+)
 from catalyst.local.sandbox_stripe.routing import Call, Operation
 from catalyst.local.sandbox_stripe.shape import read
 from catalyst.local.sandbox_stripe.wire import Json, Reply, Request, StripeRefusal
@@ -21,7 +32,11 @@ OPERATIONS: list[Operation] = [
     *customers.OPERATIONS,
     *coupons.OPERATIONS,
     *sessions.OPERATIONS,
-    *billing.OPERATIONS,
+    *products.OPERATIONS,
+    *subscriptions.OPERATIONS,
+    *invoices.OPERATIONS,
+    *invoice_items.OPERATIONS,
+    *cards.OPERATIONS,
     *money_back.OPERATIONS,
     *events.OPERATIONS,
 ]
@@ -127,7 +142,12 @@ class Api:
     def _execute(self, operation: Operation, call: Call) -> Reply:
         try:
             with self.account.store.savepoint():
-                thing = operation.run(call)
+                try:
+                    thing = operation.run(call)
+                except StripeRefusal as refusal:
+                    if refusal.keeps_effect:
+                        return refusal.reply()
+                    raise
                 return Reply.of_json(visible(expand(self.account, thing, call.parameters.get("expand", []))))
         except StripeRefusal as refusal:
             # Execution began, so the refusal is stored under the key although its writes are undone.

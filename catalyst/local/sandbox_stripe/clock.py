@@ -1,8 +1,9 @@
 """The sandbox's clock: real time plus an offset that tests move."""
 
 import time
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, local
 
 
 class Clock:
@@ -11,10 +12,14 @@ class Clock:
     def __init__(self) -> None:
         self._offset = 0.0
         self._lock = Lock()
+        self._held = local()
         self._listeners: list[Callable[[], object]] = []
 
     def now(self) -> int:
-        """Return the current moment in whole seconds."""
+        """Return the current moment in whole seconds; inside ``held`` the moment that is held."""
+        held: int | None = getattr(self._held, "moment", None)
+        if held is not None:
+            return held
         with self._lock:
             return int(time.time() + self._offset)
 
@@ -26,6 +31,16 @@ class Clock:
             self._offset += seconds
         for listener in self._listeners:
             listener()
+
+    @contextmanager
+    def held(self, moment: int) -> Iterator[None]:
+        """Let it be ``moment`` for this thread: what became due long ago happens at its own time."""
+        before = getattr(self._held, "moment", None)
+        self._held.moment = moment
+        try:
+            yield
+        finally:
+            self._held.moment = before
 
     def on_advance(self, listener: Callable[[], object]) -> None:
         """Call ``listener`` after every move."""

@@ -20,6 +20,7 @@ _KIND = {
     "latest_invoice": "invoice",
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
+    "setup_intent": "setup_intent",
     "subscription": "subscription",
 }
 

@@ -1,4 +1,4 @@
-"""The HTTP server: one thread per connection, the API under ``/v1/``, the card page under ``/pay/``."""
+"""The HTTP server: one thread per connection, the API under ``/v1/``, its pages under ``/pay/`` and ``/portal/``."""
 
 import logging
 import socket
@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from catalyst.local.sandbox_stripe.account import Account
 from catalyst.local.sandbox_stripe.api import Api
+from catalyst.local.sandbox_stripe.due import run_due
 from catalyst.local.sandbox_stripe.pages import PREFIX, answer_page
-from catalyst.local.sandbox_stripe.payment import run_due
+from catalyst.local.sandbox_stripe.portal import PORTAL, answer_portal
 from catalyst.local.sandbox_stripe.wire import ConnectionDropped, Reply, Request, StripeRefusal
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,11 @@ def answer_with(account: Account, api: Api) -> Answer:
     """Return the function that answers every request of a sandbox."""
 
     def answer(request: Request) -> Reply:
-        if request.path.startswith(PREFIX) and request.method in ("GET", "POST"):
-            return answer_page(account, request)
+        if request.method in ("GET", "POST"):
+            if request.path.startswith(PREFIX):
+                return answer_page(account, request)
+            if request.path.startswith(PORTAL):
+                return answer_portal(account, request)
         return api.answer(request)
 
     return answer
@@ -134,7 +138,7 @@ def _cut(connection: socket.socket, *, reset: bool = False) -> None:
 
 
 class Ticker(Thread):
-    """Expires sessions by the clock even when nobody calls."""
+    """Lets happen by the clock what is due, even when nobody calls: sessions expire, subscriptions renew."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(name="stripe-sandbox-ticker", daemon=True)

@@ -92,10 +92,11 @@ class Store:
         rows = self._all("select body from object where kind = ? order by position desc", kind)
         return [json.loads(body) for (body,) in rows]
 
-    def due(self, now: int) -> list[Json]:
-        """Return the objects whose moment has come, earliest first."""
-        rows = self._all("select body from object where due_at <= ? order by due_at, position", now)
-        return [json.loads(body) for (body,) in rows]
+    def next_due(self, now: int) -> tuple[int, Json] | None:
+        """Return the object whose moment came first, with that moment."""
+        statement = "select due_at, body from object where due_at <= ? order by due_at, position limit 1"
+        rows = self._all(statement, now)
+        return (rows[0][0], json.loads(rows[0][1])) if rows else None
 
     def delete(self, kind: str, id_: str) -> None:
         """Forget one object."""

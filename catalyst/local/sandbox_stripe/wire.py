@@ -64,9 +64,12 @@ class StripeRefusal(Exception):
         code: str = "",
         param: str = "",
         headers: dict[str, str] | None = None,
+        keeps_effect: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
+        #: A declined card was tried: what that left behind stays.
+        self.keeps_effect = keeps_effect
         self.headers = headers or {}
         members = {"message": message, "type": type_, "code": code, "param": param}
         self.error = {name: value for name, value in members.items() if value}

@@ -1,31 +1,16 @@
 """The priced lines of a session: ad-hoc prices, subtotals, and the discount spread over them."""
 
-from collections.abc import Mapping
-
 from catalyst.local.sandbox_stripe.account import Account
 from catalyst.local.sandbox_stripe.amounts import check_amount, check_currency
-from catalyst.local.sandbox_stripe.shape import Array, Field, Object, Shape
+from catalyst.local.sandbox_stripe.operations.products import PRODUCT, RECURRING, create_price, create_product
+from catalyst.local.sandbox_stripe.shape import Field, Object
 from catalyst.local.sandbox_stripe.wire import Json, StripeRefusal
 
-_PRODUCT: Mapping[str, Shape] = {
-    "name": Field(required=True),
-    "description": Field(),
-    "images": Array(Field(), longest=8),
-    "metadata": Field("metadata"),
-    "tax_code": Field(),
-    "unit_label": Field(longest=12),
-}
-_RECURRING = Object(
-    {
-        "interval": Field(required=True, choices=("day", "week", "month", "year")),
-        "interval_count": Field("integer"),
-    }
-)
 _PRICE = Object(
     {
         "currency": Field(required=True),
-        "product_data": Object(_PRODUCT, required=True),
-        "recurring": _RECURRING,
+        "product_data": Object(PRODUCT, required=True),
+        "recurring": RECURRING,
         "tax_behavior": Field(choices=("exclusive", "inclusive", "unspecified")),
         "unit_amount": Field("integer", required=True),
     },
@@ -62,7 +47,8 @@ def _build(account: Account, line: Json, param: str) -> Json:
     data = line["price_data"]
     currency = check_currency(data["currency"], f"{param}[price_data][currency]")
     unit = check_amount(data["unit_amount"], currency, f"{param}[price_data][unit_amount]")
-    price = _build_price(account, data, currency, unit)
+    product = create_product(account, {**data["product_data"], "active": False})
+    price = create_price(account, data, product["id"])
     return {
         "id": account.new_id("li"),
         "object": "item",
@@ -77,45 +63,6 @@ def _build(account: Account, line: Json, param: str) -> Json:
         "price": price,
         "quantity": quantity,
     }
-
-
-def _build_price(account: Account, data: Json, currency: str, unit: int) -> Json:
-    product = account.create(
-        "product",
-        account.new_id("prod"),
-        **{
-            "active": False,
-            "description": None,
-            "images": [],
-            "marketing_features": [],
-            "metadata": {},
-            "updated": account.clock.now(),
-            **data["product_data"],
-        },
-    )
-    recurring = data.get("recurring")
-    return account.create(
-        "price",
-        account.new_id("price"),
-        active=False,
-        billing_scheme="per_unit",
-        currency=currency,
-        metadata={},
-        nickname=None,
-        product=product["id"],
-        recurring={
-            "interval": recurring["interval"],
-            "interval_count": recurring.get("interval_count", 1),
-            "meter": None,
-            "usage_type": "licensed",
-        }
-        if recurring
-        else None,
-        tax_behavior=data.get("tax_behavior", "unspecified"),
-        type="recurring" if recurring else "one_time",
-        unit_amount=unit,
-        unit_amount_decimal=str(unit),
-    )
 
 
 def spread_discount(lines: list[Json], discount: int) -> None:

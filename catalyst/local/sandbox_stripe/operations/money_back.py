@@ -1,10 +1,11 @@
-"""Payment intents, charges and refunds."""
+"""Payment intents, charges, refunds and disputes."""
 
 from http import HTTPStatus
 
 from catalyst.local.sandbox_stripe.account import Account
 from catalyst.local.sandbox_stripe.amounts import check_amount
 from catalyst.local.sandbox_stripe.listing import EXPAND, list_kind, list_shape
+from catalyst.local.sandbox_stripe.reversals import is_held_by_dispute
 from catalyst.local.sandbox_stripe.routing import Call, Operation
 from catalyst.local.sandbox_stripe.shape import Field, Object
 from catalyst.local.sandbox_stripe.wire import Json, StripeRefusal
@@ -37,6 +38,9 @@ def _create(call: Call) -> Json:
     charge = _charge_of(account, given)
     if not charge["paid"] or not charge["captured"]:
         raise StripeRefusal(f"Charge {charge['id']} has not been captured.", code="charge_not_captured")
+    if is_held_by_dispute(account, charge["id"]):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise StripeRefusal(message, code="charge_disputed")
     left = charge["amount_captured"] - charge["amount_refunded"]
     if left == 0:
         message = f"Charge {charge['id']} has already been refunded."
@@ -67,11 +71,11 @@ def _create(call: Call) -> Json:
     return refund
 
 
-def _list(call: Call) -> Json:
+def _list(call: Call, kind: str) -> Json:
     charge, intent = call.parameters.get("charge"), call.parameters.get("payment_intent")
     return list_kind(
         call.account,
-        "refund",
+        kind,
         call.parameters,
         call.path,
         lambda thing: (not charge or thing["charge"] == charge) and (not intent or thing["payment_intent"] == intent),
@@ -101,5 +105,25 @@ OPERATIONS = [
         Object(EXPAND),
         lambda call: call.account.find("refund", call.id),
     ),
-    Operation("refunds.list", "GET", "/v1/refunds", list_shape(charge=Field(), payment_intent=Field()), _list),
+    Operation(
+        "refunds.list",
+        "GET",
+        "/v1/refunds",
+        list_shape(charge=Field(), payment_intent=Field()),
+        lambda call: _list(call, "refund"),
+    ),
+    Operation(
+        "disputes.retrieve",
+        "GET",
+        "/v1/disputes/{dispute}",
+        Object(EXPAND),
+        lambda call: call.account.find("dispute", call.id),
+    ),
+    Operation(
+        "disputes.list",
+        "GET",
+        "/v1/disputes",
+        list_shape(charge=Field(), payment_intent=Field()),
+        lambda call: _list(call, "dispute"),
+    ),
 ]

@@ -36,7 +36,7 @@ _MEMBERS: Mapping[str, Shape] = {
     "line_items": Array(LINE_ITEM),
     "locale": Field(choices=tuple(_LOCALES.split())),
     "metadata": Field("metadata"),
-    "mode": Field(required=True, choices=("payment", "subscription")),
+    "mode": Field(required=True, choices=("payment", "setup", "subscription")),
     "payment_intent_data": Object(
         {
             "description": Field(longest=1000),
@@ -46,6 +46,7 @@ _MEMBERS: Mapping[str, Shape] = {
     ),
     "payment_method_collection": Field(choices=("always", "if_required")),
     "payment_method_types": Array(Field(choices=_METHODS)),
+    "setup_intent_data": Object({"description": Field(longest=1000), "metadata": Field("metadata")}),
     "submit_type": Field(choices=("auto", "book", "donate", "pay", "subscribe")),
     "subscription_data": Object(
         {
@@ -59,6 +60,19 @@ _MEMBERS: Mapping[str, Shape] = {
     "ui_mode": Field(choices=("hosted_page",)),
 }
 SHAPE = Object(_MEMBERS)
+#: What a mode refuses.
+_FOREIGN = {
+    "payment": ("payment_method_collection", "setup_intent_data", "subscription_data"),
+    "setup": (
+        "discounts",
+        "line_items",
+        "payment_intent_data",
+        "payment_method_collection",
+        "submit_type",
+        "subscription_data",
+    ),
+    "subscription": ("payment_intent_data", "setup_intent_data", "submit_type"),
+}
 
 
 def create_session(call: Call) -> Json:
@@ -71,6 +85,24 @@ def create_session(call: Call) -> Json:
     _check_mode(given)
     expires_at = _check_expiry(given, account.clock.now())
     customer = _check_customer(account, given)
+    id_ = account.new_id("cs_test")
+    return account.create(
+        "checkout.session",
+        id_,
+        due_at=expires_at,
+        **_fixed_members(given),
+        customer=given.get("customer"),
+        customer_details=_customer_details(customer, given),
+        expires_at=expires_at,
+        url=f"{account.url}/pay/{id_}",
+        _subscription_data=given.get("subscription_data", {}),
+        _payment_intent_data=given.get("payment_intent_data", {}),
+        **(_card_to_save(account, given) if given["mode"] == "setup" else _amounts(account, given)),
+    )
+
+
+def _amounts(account: Account, given: Json) -> Json:
+    """Return what a session sells and what it takes."""
     lines = build_line_items(account, given.get("line_items", []), given["mode"])
     currency: str = lines[0]["currency"]
     if check_currency(given.get("currency", currency), "currency") != currency:
@@ -80,32 +112,47 @@ def create_session(call: Call) -> Json:
     discount = _discount(coupon, subtotal)
     total = check_total(subtotal - discount, currency)
     spread_discount(lines, discount)
-    id_ = account.new_id("cs_test")
-    return account.create(
-        "checkout.session",
-        id_,
-        due_at=expires_at,
-        **_fixed_members(given),
-        amount_subtotal=subtotal,
-        amount_total=total,
-        currency=currency,
+    return {
+        "amount_subtotal": subtotal,
+        "amount_total": total,
+        "currency": currency,
+        "discounts": [{"coupon": coupon["id"], "promotion_code": None}] if coupon else [],
+        "payment_status": "unpaid" if total else "no_payment_required",
+        "setup_intent": None,
+        "total_details": {"amount_discount": discount, "amount_shipping": 0, "amount_tax": 0},
+        "_line_items": lines,
+    }
+
+
+def _card_to_save(account: Account, given: Json) -> Json:
+    """Return the members of a session that takes no money, with the setup intent that waits for a card."""
+    if "currency" not in given and "payment_method_types" not in given:
+        raise StripeRefusal("Missing required param: currency.", code="parameter_missing", param="currency")
+    wishes = given.get("setup_intent_data", {})
+    intent = account.create(
+        "setup_intent",
+        account.new_id("seti"),
         customer=given.get("customer"),
-        customer_details=_customer_details(customer, given),
-        discounts=[{"coupon": coupon["id"], "promotion_code": None}] if coupon else [],
-        expires_at=expires_at,
-        payment_status="unpaid" if total else "no_payment_required",
-        total_details={"amount_discount": discount, "amount_shipping": 0, "amount_tax": 0},
-        url=f"{account.url}/pay/{id_}",
-        _line_items=lines,
-        _subscription_data=given.get("subscription_data", {}),
-        _payment_intent_data=given.get("payment_intent_data", {}),
+        description=wishes.get("description"),
+        last_setup_error=None,
+        metadata=wishes.get("metadata", {}),
+        next_action=None,
+        payment_method=None,
+        payment_method_types=given.get("payment_method_types", ["card"]),
+        status="requires_payment_method",
+        usage="off_session",
     )
+    nothing: Json = dict.fromkeys(("amount_subtotal", "amount_total", "currency", "total_details"))
+    if "currency" in given:
+        nothing["currency"] = check_currency(given["currency"], "currency")
+    paid = {"payment_status": "no_payment_required", "setup_intent": intent["id"]}
+    return {**nothing, **paid, "discounts": [], "_line_items": []}
 
 
 def _fixed_members(given: Json) -> Json:
     is_subscription = given["mode"] == "subscription"
     nothing = ("after_expiration", "client_secret", "consent", "consent_collection", "currency_conversion", "invoice")
-    later = ("payment_intent", "payment_link", "recovered_from", "setup_intent", "shipping_cost", "subscription")
+    later = ("payment_intent", "payment_link", "recovered_from", "shipping_cost", "subscription")
     return {
         **dict.fromkeys((*nothing, *later)),
         "allow_promotion_codes": given.get("allow_promotion_codes"),
@@ -141,12 +188,9 @@ def _check_urls(given: Json) -> None:
 
 
 def _check_mode(given: Json) -> None:
-    foreign = {"payment": ("payment_method_collection", "subscription_data"), "subscription": ("payment_intent_data",)}
-    for name in foreign[given["mode"]]:
+    for name in _FOREIGN[given["mode"]]:
         if name in given:
             raise StripeRefusal(f"You can not pass `{name}` in `{given['mode']}` mode.", param=name)
-    if given["mode"] == "subscription" and "submit_type" in given:
-        raise StripeRefusal("You can not pass `submit_type` in `subscription` mode.", param="submit_type")
     if given.get("automatic_tax", {}).get("enabled"):
         raise StripeRefusal("The sandbox has no automatic tax.", param="automatic_tax[enabled]")
     if given.get("allow_promotion_codes") and given.get("discounts"):

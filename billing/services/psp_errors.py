@@ -1,0 +1,72 @@
+"""What the card processor's answers mean: done, a definite "no", or "we do not know"."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import stripe
+import structlog
+from django.utils.translation import gettext as _
+
+from catalyst.core.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+
+class ProcessorNotConfigured(DomainError):
+    """No usable keys: missing, unreadable, or refused by the processor (401, 403)."""
+
+    code = "payment_processor_not_configured"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ProcessorRejected(DomainError):
+    """The processor said no (4xx). The same request will be refused again; ``extra`` has its ``processor_code``."""
+
+    code = "payment_processor_rejected"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class ProcessorUnavailable(DomainError):
+    """No answer, 429 or 5xx: whether the call had its effect is unknown."""
+
+    code = "payment_processor_unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def run_call(op: str, request: Callable[[], Any]) -> dict[str, Any]:
+    """Run one request and return the object as a plain dictionary.
+
+    :raises ProcessorRejected: refused. :raises ProcessorUnavailable: outcome unknown.
+    :raises ProcessorNotConfigured: the key was refused.
+    """
+    try:
+        answer: dict[str, Any] = request().to_dict(for_json=True)
+        return answer
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        log.error("processor_refused_key", op=op, status=error.http_status, alarm=True)
+        raise not_configured() from None
+    except stripe.StripeError as error:
+        status = error.http_status
+        definite = status is not None and 400 <= status < 500 and status not in {409, 429}
+        log.warning("processor_error", op=op, status=status, code=error.code, definite=definite)
+        if definite:
+            log.error("processor_rejected", op=op, code=error.code, alarm=True)
+            raise ProcessorRejected(
+                _("The card processor refused this payment. Nothing was charged, and your voucher was not used."),
+                extra={"processor_code": error.code or ""},
+            ) from None
+        raise unavailable() from None
+
+
+def not_configured() -> ProcessorNotConfigured:
+    """Return the refusal of a Sovereign without usable keys."""
+    return ProcessorNotConfigured(_("Card payment is not available right now. Your voucher was not used."))
+
+
+def unavailable() -> ProcessorUnavailable:
+    """Return the refusal of a processor that does not answer."""
+    return ProcessorUnavailable(
+        _("The card processor does not answer. Nothing was charged, and your voucher was not used. Try again."),
+        retry_after=10,
+    )
