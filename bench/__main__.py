@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import report
-from bench.rows import checkout, oscar, statements
+from bench.rows import checkout, ledger, oscar, statements, webhook
 from bench.shoppers import Shoppers
 from bench.stack import ROOT, running_stack
 
@@ -20,6 +20,8 @@ _GROUPS: Sequence[tuple[Sequence[str], Callable[..., list[report.Row]]]] = (
     (statements.NAMES, statements.measure),
     (checkout.NAMES, checkout.measure),
     (oscar.NAMES, oscar.measure),
+    (webhook.NAMES, webhook.measure),
+    (ledger.NAMES, ledger.measure),
 )
 
 

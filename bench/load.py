@@ -3,6 +3,8 @@
 ``python -m bench.load JSON`` runs one ``Load`` and prints what came of it as JSON.
 """
 
+import hashlib
+import hmac
 import json
 import random
 import selectors
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.seed_facts import BLUEPRINT, HOT, PLAN, SCARCE, VOUCHERS, slug, token, voucher_code
+from bench.seed_facts import BLUEPRINT, HOT, PLAN, SCARCE, VOUCHERS, WEBHOOK_SECRET, slug, token, voucher_code
 
 _MOST_BYTES = 65536
 _NO_ANSWER_SECONDS = 30.0
@@ -32,6 +34,7 @@ class Load:
     first: int = 0
     requests: int = 0
     seed: int = 0
+    success: str = "201"
 
 
 @dataclass
@@ -67,6 +70,18 @@ def peer_requests(load: Load) -> Iterator[bytes]:
         yield post("/place/", {"voucher": f"PEER{number:05d}"}, {"Cookie": f"sessionid=peer{number:028d}"})
 
 
+def webhook_requests(load: Load) -> Iterator[bytes]:
+    """Send one event after the other, each new; ``forged`` ones are signed with somebody else's secret."""
+    secret = WEBHOOK_SECRET if load.kind == "webhook" else "whsec_forged"
+    while True:
+        now = int(time.time())
+        event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "invoice.updated", "created": now}
+        event |= {"livemode": False, "data": {"object": {"id": "in_1", "object": "invoice", "lines": [0] * 500}}}
+        signed = f"{now}.{json.dumps(event)}".encode()
+        signature = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+        yield post("/webhooks/stripe/", event, {"Stripe-Signature": f"t={now},v1={signature}"})
+
+
 def post(path: str, body: dict[str, Any], headers: dict[str, str]) -> bytes:
     content = json.dumps(body).encode()
     lines = [f"POST {path} HTTP/1.1", "Host: bench.example", "X-Forwarded-Proto: https"]
@@ -80,6 +95,8 @@ _KINDS: dict[str, Callable[[Load], Iterator[bytes]]] = {
     "hot": checkout_requests,
     "scarce": checkout_requests,
     "peer": peer_requests,
+    "webhook": webhook_requests,
+    "forged": webhook_requests,
 }
 
 
@@ -139,7 +156,7 @@ def run(load: Load) -> Result:
                 continue
             key.data.send(next(requests))
             result.sent += 1
-    result.rate = statuses["201"] / (time.perf_counter() - began)
+    result.rate = statuses[load.success] / (time.perf_counter() - began)
     result.milliseconds = sorted(times)[len(times) // 2] * 1000 if times else 0.0
     result.statuses = dict(statuses)
     return result

@@ -10,8 +10,18 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from bench.seed_facts import BLUEPRINT, FLOOR, GRANT_MINOR, PLAN, PRODUCT, SCARCE, SCARCE_CAP, voucher_code
-from billing.models import Voucher
+from bench.seed_facts import (
+    BLUEPRINT,
+    FLOOR,
+    GRANT_MINOR,
+    PLAN,
+    PRODUCT,
+    SCARCE,
+    SCARCE_CAP,
+    WEBHOOK_SECRET,
+    voucher_code,
+)
+from billing.models import BillingSettings, Voucher
 from billing.services.voucher_codes import code_key, normalize_code
 from catalyst.core.crypto import seal
 from catalyst.core.invariants import check_invariants
@@ -44,6 +54,10 @@ def main() -> None:
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE)
     _make_vouchers()
+    BillingSettings.objects.create(
+        pk=1,
+        stripe_webhook_secret_sealed=seal(WEBHOOK_SECRET, place="billing_billingsettings:1:stripe_webhook_secret"),
+    )
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")

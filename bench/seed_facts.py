@@ -8,6 +8,11 @@ HOT, SCARCE = VOUCHERS + 1, VOUCHERS + 2
 SCARCE_CAP = 100
 #: Covers the whole order, so no checkout needs a card.
 GRANT_MINOR = 200_000
+#: What ``grow`` makes of the ledger, and whose chain is the long one.
+ENTRIES = 3_000_000
+LONG_CHAIN, LONG_CHAIN_ENTRIES = PRODUCT + FLOOR + 1, 100_000
+#: What the processor's webhooks are signed with.
+WEBHOOK_SECRET = "whsec_bench"
 PLAN, BLUEPRINT = "s", "bp-wordpress"
 
 

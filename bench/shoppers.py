@@ -30,12 +30,26 @@ class Shoppers:
         :raises LoadFailed: a request failed.
         """
         load = Load(self._port, kind, connections, seconds, first=self._next, requests=requests, seed=self._next)
-        command = [sys.executable, "-m", "bench.load", json.dumps(asdict(load))]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        result = Result(**json.loads(done.stdout))
+        result = _run(load)
         self._next += result.sent
         if kind != "peer" and self._next > PRODUCT - 2:
             raise LoadFailed("There are no Organizations left; raise PRODUCT or shorten the rounds.")
         if kind != "scarce" and set(result.statuses) - _EXPECTED:
             raise LoadFailed(f"Unexpected answers: {result.statuses}")
         return result
+
+    def send(self, kind: str, *, connections: int, seconds: float, expected: str) -> Result:
+        """Run a load that buys nothing; every answer must be ``expected``.
+
+        :raises LoadFailed: one was not.
+        """
+        result = _run(Load(self._port, kind, connections, seconds, success=expected))
+        if set(result.statuses) != {expected}:
+            raise LoadFailed(f"Unexpected answers: {result.statuses}")
+        return result
+
+
+def _run(load: Load) -> Result:
+    command = [sys.executable, "-m", "bench.load", json.dumps(asdict(load))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return Result(**json.loads(done.stdout))

@@ -19,7 +19,9 @@ from rest_framework.test import APIClient
 from catalyst.core.invariants import check_invariants
 from tenancy.models import Membership, Organization, Sovereign, User
 from tenancy.services.tokens import issue_token
+from tests import clock as movable_clock
 from tests import factories
+from tests.clock import MovableClock
 
 #: Filled by migrations, so no test may empty them.
 _REFERENCE_TABLES = (
@@ -80,7 +82,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Migrate as the owner, then let every connection work with the application's rights."""
     options = connection.settings_dict["OPTIONS"]
     as_owner = options["options"]
-    options["options"] = f"{as_owner} -c role=catalyst_app"
+    with owner_connection() as owner:
+        movable_clock.install(owner)
+    options["options"] = f"{as_owner} -c role=catalyst_app {movable_clock.SEARCH_PATH}"
     with django_db_blocker.unblock():
         connection.close()
     yield
@@ -100,6 +104,13 @@ def _invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if database and request.node.get_closest_marker("breaks_invariants") is None:
         assert [str(violation) for violation in check_invariants()] == []
+
+
+@pytest.fixture
+def clock(transactional_db: None) -> Iterator[MovableClock]:
+    """The one clock of Postgres and Python, to move forward."""
+    with owner_connection() as owner, MovableClock(owner) as movable:
+        yield movable
 
 
 @pytest.fixture
