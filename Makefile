@@ -15,7 +15,7 @@ PY := $(BIN)/python
 RUNS := $(VENV)/.requirements.stamp
 DEVELOPS := $(VENV)/.requirements-dev.stamp
 
-.PHONY: help run test lint bench messages clean
+.PHONY: help run test lint bench soak messages clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ lint: $(DEVELOPS)  ## Ruff, mypy, import-linter, djlint
 
 bench: $(DEVELOPS)  ## Measure against the floor (ROWS=a,b for some rows)
 	@ROWS="$(ROWS)" exec $(PY) -m bench
+
+soak: $(DEVELOPS)  ## A year of 200 Organizations with crashes and faults (SOAK=organizations,days,seed)
+	@CATALYST_SOAK="$(or $(SOAK),200,365,2026)" exec $(PY) -m pytest tests/life/soak.py -p no:randomly -q --capture=sys --show-capture=no
 
 messages: $(DEVELOPS)  ## Collect and compile the translations (needs gettext)
 	$(PY) manage.py makemessages --all --no-wrap --ignore "$(VENV)/*" --ignore "var/*"

@@ -140,6 +140,8 @@ def _environment(database_url: str, redis_url: str) -> dict[str, str]:
         "CATALYST_MASTER_KEYS": _KEY,
         "VOUCHER_PEPPER": _KEY,
         "CATALYST_LOG_FORMAT": "json",
+        # No line for each request on either side: the peer writes none.
+        "CATALYST_LOG_LEVEL": "WARNING",
         "STRIPE_API_BASE": "",
     }
 

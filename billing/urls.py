@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from billing.views import carts, checkout_return, console, order, redeem, review, steps, webhooks
+from billing.views import (
+    cards,
+    carts,
+    checkout_return,
+    console,
+    invoices,
+    order,
+    redeem,
+    review,
+    steps,
+    subscription,
+    subscription_change,
+    webhooks,
+)
 
 urlpatterns = [
     path("redeem/", redeem.redeem, name="redeem"),
@@ -25,6 +38,17 @@ personal_urlpatterns = [
     path("orders/<str:number>/", order.order_page, name="order"),
     path("console/<slug:slug>/applications/", console.applications, name="console-applications"),
     path("console/<slug:slug>/billing/", console.billing, name="console-billing"),
+    path("console/<slug:slug>/billing/details/", invoices.billing_details, name="console-billing-details"),
+    path("console/<slug:slug>/invoices/", invoices.invoices, name="console-invoices"),
+    path("console/<slug:slug>/invoices/<str:number>.pdf", invoices.invoice_pdf, name="console-invoice-pdf"),
+    path("console/<slug:slug>/invoices/<str:number>/", invoices.invoice, name="console-invoice"),
+    path("console/<slug:slug>/credit-notes/<str:number>.pdf", invoices.credit_note_pdf, name="console-credit-note-pdf"),
+    path("console/<slug:slug>/billing/card/", cards.change_card, name="console-card"),
+    path("console/<slug:slug>/billing/card/return/", cards.card_return, name="console-card-return"),
+    path("console/<slug:slug>/billing/<slug:env_type>/change/", subscription_change.change, name="console-change"),
+    path("console/<slug:slug>/billing/<slug:env_type>/change/drop/", subscription.drop, name="console-change-drop"),
+    path("console/<slug:slug>/billing/<slug:env_type>/cancel/", subscription.cancel, name="console-cancel"),
+    path("console/<slug:slug>/billing/<slug:env_type>/resume/", subscription.resume, name="console-resume"),
 ]
 
 #: Called by machines: no language in the path, no session.

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from catalyst.core.outbox import Message, subscribe
-from marketplace.services import changes_sweep, delivery, flux_observe
+from marketplace.services import changes_sweep, delivery, flux_observe, subscription_news
 
 
 def _owner() -> str:
@@ -19,7 +19,28 @@ def _owner() -> str:
 @subscribe("order.paid", name="marketplace.deliver_order")
 def deliver_order(message: Message) -> None:
     """Install what a paid Order bought."""
-    delivery.deliver_order(order=delivery.paid_order(message.payload), owner=_owner(), now=timezone.now())
+    order = delivery.paid_order(message.payload, log_sequence=message.sequence)
+    if not order.has_nothing_to_install:
+        delivery.deliver_order(order=order, owner=_owner(), now=timezone.now())
+
+
+@subscribe("subscription.changed", name="marketplace.install_scheduled")
+def install_scheduled(message: Message) -> None:
+    """Install what a change brings at the end of a period; what was ordered comes with ``order.paid``."""
+    order = delivery.scheduled_order(message.payload, cause=message.key, log_sequence=message.sequence)
+    if order is not None:
+        delivery.deliver_order(order=order, owner=_owner(), now=timezone.now())
+
+
+@subscribe("subscription.suspended", name="marketplace.pause_applications")
+@subscribe("subscription.resumed", name="marketplace.resume_applications")
+@subscribe("subscription.changed", name="marketplace.remove_applications")
+@subscribe("subscription.canceled", name="marketplace.offboard_applications")
+def follow_subscription(message: Message) -> None:
+    """Pause, resume or remove what the subscription runs."""
+    news = subscription_news.read_news(message)
+    if news is not None:
+        subscription_news.follow_subscription(news=news, owner=_owner(), now=timezone.now())
 
 
 @subscribe("application.observed", name="marketplace.settle_changes")

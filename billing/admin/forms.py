@@ -6,7 +6,8 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing.services.settings import PUBLIC, SECRETS
+from billing.models import BillingSettings
+from billing.services.settings import PUBLIC, SECRETS, SELLER
 from billing.services.vouchers import VoucherTerms
 from catalyst.core.money import InvalidAmount, Money, parse_amount
 
@@ -14,6 +15,10 @@ _LABELS = {
     "stripe_secret_key": _("Secret key"),
     "stripe_webhook_secret": _("Webhook secret"),
     "stripe_publishable_key": _("Publishable key"),
+    "seller_name": _("Seller on invoices"),
+    "seller_name_ar": _("Seller in Arabic"),
+    "seller_address": _("Seller's address"),
+    "seller_vatin": _("Seller's VAT number"),
 }
 
 
@@ -56,7 +61,7 @@ class IssueVoucherForm(forms.Form):
 
 
 class BillingSettingsForm(forms.Form):
-    """One field and one "clear" box per key; a field that is left empty changes nothing."""
+    """One field and one "clear" box per key, where an empty field changes nothing; and the seller as it is now."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,6 +71,15 @@ class BillingSettingsForm(forms.Form):
                 label=_LABELS[name], required=False, max_length=300, widget=widget, help_text=_("Empty: unchanged.")
             )
             self.fields[_clear(name)] = forms.BooleanField(label=_("Clear"), required=False)
+        self._seller = BillingSettings.objects.filter(pk=1).values(*SELLER).first() or dict.fromkeys(SELLER, "")
+        for name, longest in SELLER.items():
+            self.fields[name] = forms.CharField(
+                label=_LABELS[name],
+                required=False,
+                max_length=longest,
+                initial=self._seller[name],
+                widget=forms.Textarea(attrs={"rows": 3}) if name == "seller_address" else forms.TextInput(),
+            )
 
     def clean(self) -> dict[str, Any]:
         for name in (*SECRETS, *PUBLIC):
@@ -81,6 +95,9 @@ class BillingSettingsForm(forms.Form):
                 changes[name] = None
             elif self.cleaned_data[name]:
                 changes[name] = self.cleaned_data[name]
+        for name in SELLER:
+            if self.cleaned_data[name] != self._seller[name]:
+                changes[name] = self.cleaned_data[name] or None
         return changes
 
 

@@ -5,7 +5,7 @@ from typing import cast
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import MoneyAdmin, ask_first, shown_amount
+from billing.admin.refunds import cancel_and_refund
 from billing.models import Checkout, CheckoutEvent, Order, OrderLine, PspCall
 from billing.services.checkout_recheck import recheck_checkout
 from catalyst.core.errors import DomainError
@@ -71,6 +72,14 @@ class OrderAdmin(MoneyAdmin):
         "created_at",
     )
     inlines = (OrderLineInline,)
+    actions = ("cancel_and_refund",)
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "refund.issue")
+
+    @admin.action(description=gettext_lazy("Cancel and refund"), permissions=["refund"])
+    def cancel_and_refund(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        return cancel_and_refund(self, request, queryset)
 
     @admin.display(description=_("total"), ordering="total_minor")
     def total(self, order: Order) -> str:

@@ -6,10 +6,20 @@
 from datetime import datetime
 from typing import Any
 
-from billing.models import BillingSettings, LedgerEntry, Order, Redemption, Subscription, Voucher
+from billing.models import (
+    BillingSettings,
+    LedgerEntry,
+    Order,
+    Redemption,
+    Subscription,
+    SubscriptionChange,
+    Voucher,
+)
 from billing.selectors.ledger import Balance
 from billing.selectors.orders import OrderDetails, details_of
-from billing.services.settings import PUBLIC, SECRETS, secret_state
+from billing.services.settings import PUBLIC, SECRETS, SELLER, secret_state
+from billing.services.subscription_changes import ChangePreview, find_open_change
+from billing.services.subscription_outlook import grace_end
 from billing.services.vouchers import closed_reason, reveal_code
 from catalyst.core.crypto import SealBroken
 
@@ -75,6 +85,7 @@ def ledger_entry(entry: LedgerEntry) -> Answer:
 
 
 def subscription(row: Subscription) -> Answer:
+    waiting = find_open_change(row)
     return {
         "environment": row.env_type,
         "plan": row.plan,
@@ -82,8 +93,56 @@ def subscription(row: Subscription) -> Answer:
         "collection": row.collection,
         "period_start": row.current_period.lower,
         "period_end": row.current_period.upper,
-        "monthly": money(row.order.monthly_minor, row.currency_id),
+        "monthly": money(row.monthly_minor, row.currency_id),
         "order": row.order.number,
+        "items": [_item(item, row.currency_id) for item in row.items],
+        "cancel_at_period_end": row.cancel_at_period_end,
+        "grace_ends_at": grace_end(row),
+        "change": change(waiting) if waiting else None,
+    }
+
+
+def change(row: SubscriptionChange) -> Answer:
+    currency = row.organization.currency_id
+    return {
+        "id": row.pk,
+        "kind": row.kind,
+        "state": row.state,
+        "plan": row.plan,
+        "monthly": money(row.monthly_minor, currency),
+        "effective_at": row.effective_at,
+        "install": row.install,
+        "remove": row.remove,
+    }
+
+
+def change_preview(preview: ChangePreview) -> Answer:
+    """Say what would happen; ``problem`` is the refusal that asking for it would meet now, or null."""
+    proposal, refusal = preview.proposal, preview.refusal
+    row = proposal.subscription
+    return {
+        **preview.quote.as_json(),
+        "kind": proposal.kind,
+        "effective_at": proposal.effective_at,
+        "plan": proposal.priced.plan,
+        "monthly_now": money(row.monthly_minor, row.currency_id),
+        "gained": [_item(item, row.currency_id) for item in proposal.gained],
+        "lost": [_item(item, row.currency_id) for item in proposal.lost],
+        "install": list(proposal.install),
+        "remove": list(proposal.remove),
+        "used": proposal.priced.used.as_json(),
+        "capacity": proposal.priced.capacity.as_json(),
+        "problem": {"code": refusal.code, "detail": refusal.message, **refusal.extra} if refusal else None,
+    }
+
+
+def _item(item: dict[str, Any], currency: str) -> Answer:
+    return {
+        "kind": item["kind"],
+        "reference": item["reference"],
+        "title": item["title"],
+        "quantity": item["quantity"],
+        "unit": money(item["unit_minor"], currency),
     }
 
 
@@ -124,11 +183,11 @@ def redemption(row: Redemption) -> Answer:
 
 
 def billing_settings() -> Answer:
-    """Secrets as ``{configured, last4}``, public keys as they are."""
+    """Secrets as ``{configured, last4}``, public keys and the seller as they are."""
     row = BillingSettings.objects.filter(pk=1).first()
     states = {name: secret_state(name) for name in SECRETS}
     secrets = {name: {"configured": state.configured, "last4": state.last4} for name, state in states.items()}
-    return {**secrets, **{name: getattr(row, name, "") or None for name in PUBLIC}}
+    return {**secrets, **{name: getattr(row, name, "") or None for name in (*PUBLIC, *SELLER)}}
 
 
 def shown_code(voucher: Voucher) -> str:

@@ -69,6 +69,53 @@ class LedgerEntryOutput(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class ItemOutput(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=["plan", "blueprint", "addon"])
+    reference = serializers.CharField()
+    title = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit = MoneyOutput(help_text="A month, VAT included.")
+
+
+class ScheduledOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=["now", "period_end"])
+    state = serializers.ChoiceField(choices=["pending", "scheduled", "applied", "dropped"])
+    plan = serializers.CharField()
+    monthly = MoneyOutput()
+    effective_at = serializers.DateTimeField()
+    install = serializers.ListField(child=serializers.CharField(), help_text="Blueprints that come.")
+    remove = serializers.ListField(child=serializers.CharField(), help_text="Applications that go, with their data.")
+
+
+class SubscriptionChangeOutput(serializers.Serializer[Any]):
+    """A preview, or `scheduled` alone when the change waits for the end of the period."""
+
+    scheduled = ScheduledOutput(required=False)
+    quote = serializers.CharField(required=False, help_text="A hash of what the customer was shown.")
+    lines = LineOutput(many=True, required=False)
+    total = MoneyOutput(required=False, help_text="Due today.")
+    credit = MoneyOutput(required=False)
+    charge = MoneyOutput(required=False)
+    then_monthly = MoneyOutput(required=False)
+    monthly_now = MoneyOutput(required=False)
+    kind = serializers.ChoiceField(choices=["now", "period_end"], required=False)
+    effective_at = serializers.DateTimeField(required=False)
+    plan = serializers.CharField(required=False)
+    gained = ItemOutput(many=True, required=False)
+    lost = ItemOutput(many=True, required=False)
+    install = serializers.ListField(child=serializers.CharField(), required=False)
+    remove = serializers.ListField(child=serializers.CharField(), required=False)
+    used = serializers.DictField(child=serializers.IntegerField(), required=False)
+    capacity = serializers.DictField(child=serializers.IntegerField(), required=False)
+    problem = inline_serializer(
+        "ChangeProblem",
+        {"code": serializers.CharField(), "detail": serializers.CharField()},
+        required=False,
+        allow_null=True,
+    )
+
+
 class SubscriptionOutput(serializers.Serializer[Any]):
     environment = serializers.CharField()
     plan = serializers.CharField()
@@ -78,6 +125,10 @@ class SubscriptionOutput(serializers.Serializer[Any]):
     period_end = serializers.DateTimeField()
     monthly = MoneyOutput()
     order = serializers.CharField()
+    items = ItemOutput(many=True)
+    cancel_at_period_end = serializers.BooleanField()
+    grace_ends_at = serializers.DateTimeField(allow_null=True, help_text="When it is suspended, or ends, if not paid.")
+    change = ScheduledOutput(allow_null=True)
 
 
 class VoucherPreviewOutput(serializers.Serializer[Any]):
@@ -118,3 +169,11 @@ class BillingSettingsOutput(serializers.Serializer[Any]):
     stripe_secret_key = SecretOutput()
     stripe_webhook_secret = SecretOutput()
     stripe_publishable_key = serializers.CharField(allow_null=True)
+    seller_name = serializers.CharField(allow_null=True)
+    seller_name_ar = serializers.CharField(allow_null=True)
+    seller_address = serializers.CharField(allow_null=True)
+    seller_vatin = serializers.CharField(allow_null=True)
+
+
+class BillingPortalOutput(serializers.Serializer[Any]):
+    portal_url = serializers.URLField()

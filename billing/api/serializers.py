@@ -31,6 +31,27 @@ class CheckoutInput(QuoteInput):
     environment = serializers.ChoiceField(choices=names.ENVIRONMENT_TYPES, default="prod")
 
 
+class AddInput(StrictSerializer):
+    blueprints = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+    addons = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+
+
+class RemoveInput(StrictSerializer):
+    applications = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+    addons = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+
+
+class ChangeInput(StrictSerializer):
+    """What is left out stays as it is."""
+
+    plan = _Part(default="", allow_blank=True)
+    add = AddInput(default=lambda: {"blueprints": [], "addons": []})
+    remove = RemoveInput(default=lambda: {"applications": [], "addons": []})
+    voucher_code = serializers.CharField(default="", allow_blank=True)
+    quote = serializers.CharField(default="", allow_blank=True, max_length=64, help_text="The hash that was accepted.")
+    preview = serializers.BooleanField(default=False)
+
+
 class VoucherCodeInput(StrictSerializer):
     code = serializers.CharField()
 
@@ -56,3 +77,16 @@ class BillingSettingsInput(StrictSerializer):
     stripe_secret_key = serializers.CharField(required=False, allow_null=True, max_length=300)
     stripe_webhook_secret = serializers.CharField(required=False, allow_null=True, max_length=300)
     stripe_publishable_key = serializers.CharField(required=False, allow_null=True, max_length=300)
+    seller_name = serializers.CharField(required=False, allow_null=True, max_length=120)
+    seller_name_ar = serializers.CharField(required=False, allow_null=True, max_length=120)
+    seller_address = serializers.CharField(required=False, allow_null=True, max_length=300)
+    seller_vatin = serializers.CharField(required=False, allow_null=True, max_length=30)
+
+
+class BillingDetailsInput(StrictSerializer):
+    """What is left out becomes empty: invoices then take it from the Organization."""
+
+    name = serializers.CharField(default="", allow_blank=True, max_length=120)
+    address = serializers.CharField(default="", allow_blank=True, max_length=300)
+    vatin = serializers.CharField(default="", allow_blank=True, max_length=30)
+    email = serializers.EmailField(default="", allow_blank=True, max_length=254)

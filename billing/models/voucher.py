@@ -1,6 +1,7 @@
 """Vouchers, what Organizations did with them, and failed guesses."""
 
 from django.conf import settings
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
@@ -11,8 +12,12 @@ from catalyst.core.expressions import OctetLength
 
 
 class VoucherBatch(models.Model):
-    """Many codes of equal terms, issued at once for one campaign, to one partner."""
+    """Many codes of equal terms, issued at once for one campaign, to one partner.
 
+    ``token`` is the form that asked for it: sent twice, it makes one batch.
+    """
+
+    token = models.UUIDField(unique=True, db_default=RandomUUID(), editable=False)
     campaign = models.CharField(_("campaign"), max_length=60)
     partner = models.CharField(_("partner"), max_length=120, blank=True, default="")
     count = models.IntegerField(_("codes"))

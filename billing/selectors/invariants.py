@@ -124,8 +124,8 @@ WHERE e.organization_id <> ANY (array_remove(
 SELECT o.id FROM billing_order o LEFT JOIN billing_orderline l ON l.order_id = o.id GROUP BY o.id
 HAVING coalesce(sum(l.total_minor), 0) <> o.total_minor
 """,
-    # That a sold order has its invoice belongs here once sales issue invoices.
-    "I20 a sold order has one order.paid event, an unsold one none, nobody a second invoice": """
+    # That a sold order has its invoice is I29: a worker writes it a moment later.
+    "I20 a sold order has one order.paid event, an unsold one none, nobody a second or differing invoice": """
 SELECT o.id FROM billing_order o
 LEFT JOIN billing_invoice i ON i.order_id = o.id AND i.state <> 'void'
 LEFT JOIN core_outbox b ON b.dedup_key = 'order.paid:' || o.id
@@ -133,6 +133,20 @@ GROUP BY o.id
 HAVING count(DISTINCT b.id) <> (o.state IN ('paid', 'refunded'))::int
   OR count(DISTINCT i.id) > (o.state IN ('paid', 'refunded'))::int
   OR bool_or(i.total_minor <> o.total_minor OR i.credit_minor <> o.credit_minor)
+""",
+    "I21 credit notes equal the refund counters, per tender": """
+SELECT i.id FROM billing_invoice i LEFT JOIN billing_creditnote n ON n.invoice_id = i.id
+GROUP BY i.id
+HAVING coalesce(sum(n.credit_minor), 0) <> i.credit_refunded_minor
+  OR coalesce(sum(n.card_minor) FILTER (WHERE n.state <> 'refund_failed'), 0) <> i.card_refunded_minor
+""",
+    "I22 document numbers are gapless and equal their counter": """
+SELECT coalesce(d.series, c.series) FROM (
+  SELECT series, max(number) AS last, count(*) AS documents FROM (
+    SELECT series, number FROM billing_invoice WHERE number IS NOT NULL
+    UNION ALL SELECT series, number FROM billing_creditnote) x GROUP BY series) d
+FULL JOIN billing_documentcounter c USING (series)
+WHERE d.last IS DISTINCT FROM c.last_number OR d.documents IS DISTINCT FROM c.last_number
 """,
     "I23 a live subscription has a paid order": """
 SELECT s.id FROM billing_subscription s JOIN billing_order o ON o.id = s.order_id
@@ -166,8 +180,12 @@ WHERE state = 'dead' OR (state = 'pending' AND (next_attempt_at < now() - interv
 SELECT id FROM billing_pspcall
 WHERE state IN ('requested', 'unknown') AND coalesce(first_sent_at, next_action_at) < now() - interval '90 minutes'
 """,
-    "I29 outbox drained": """
-SELECT id FROM core_outbox WHERE sent_at IS NULL AND created_at < now() - interval '5 minutes'
+    "I29 outbox drained, sold orders invoiced": """
+SELECT 'event', id FROM core_outbox WHERE sent_at IS NULL AND created_at < now() - interval '5 minutes'
+UNION ALL
+SELECT 'order', o.id FROM billing_order o JOIN billing_checkout k ON k.id = o.checkout_id
+WHERE o.state = 'paid' AND k.updated_at < now() - interval '5 minutes'
+  AND NOT EXISTS (SELECT FROM billing_invoice i WHERE i.order_id = o.id AND i.state <> 'void')
 """,
     "I30 nobody forgotten in review": """
 SELECT id FROM billing_checkout WHERE state = 'needs_review' AND updated_at < now() - interval '24 hours'

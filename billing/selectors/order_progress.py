@@ -65,6 +65,8 @@ class OrderProgress:
 def order_progress(order: Order) -> OrderProgress:
     """Return the progress of one order that ``list_all_orders`` has read."""
     paid = CheckoutEvent.objects.filter(checkout_id=order.checkout_id, to_state="completed").first()
+    if _installs_nothing(order):
+        return _progress_of_payment(order, paid.at if paid else None)
     timeline = order_timeline(order.organization.organization, order.number, paid_at=paid.at if paid else None)
     is_closed = order.state in _CLOSED
     return OrderProgress(
@@ -82,6 +84,21 @@ def order_progress(order: Order) -> OrderProgress:
         commit=timeline.commit,
         reason=timeline.status_reason,
     )
+
+
+def _installs_nothing(order: Order) -> bool:
+    """Tell whether this is a change of a subscription that brings no Application."""
+    return order.checkout.change_id is not None and all(line.kind != "blueprint" for line in order.lines.all())
+
+
+def _progress_of_payment(order: Order, paid_at: datetime | None) -> OrderProgress:
+    payment = order.state if order.state in _CLOSED else "paid" if paid_at else "pending_payment"
+    ready = "succeeded" if payment == "paid" else "pending"
+    steps = [
+        ProgressStep("payment", _LABELS["payment"], payment, paid_at),
+        ProgressStep("ready", _LABELS["ready"], ready, paid_at),
+    ]
+    return OrderProgress(steps=steps, applications=(), environment="", commit="", reason="")
 
 
 def last_sequence() -> int:

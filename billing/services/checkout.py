@@ -79,6 +79,14 @@ def start_checkout(*, request: CheckoutRequest, now: datetime) -> CheckoutOutcom
     return outcome
 
 
+def replay_checkout(request: CheckoutRequest) -> CheckoutOutcome | None:
+    """Return what the same command did before, or None when it is new or came to nothing.
+
+    :raises IdempotencyKeyReused, CheckoutInProgress: as ``start_checkout``.
+    """
+    return _replay(_find_key(request))
+
+
 def cancel_checkout(*, checkout: Checkout, actor: str, now: datetime) -> Checkout:
     """Close the shopper's own attempt; a checkout that is closed already stays as it is.
 
@@ -236,6 +244,8 @@ def _find_key(request: CheckoutRequest) -> IdempotencyKey | None:
 
 
 def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> PricedSelection:
+    if request.change is not None:
+        return request.change.priced
     selection = request.selection
     return price_selection(
         plan=selection.plan,

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from billing.services.change_rows import drop_change_of
 from billing.services.checkout_steps import (
     BEFORE_HANDOVER,
     end_holds,
@@ -31,6 +32,7 @@ def _compensate(*, checkout_id: Any, reason: str, actor: str) -> bool:
             [held, account.organization_id],
         )
     move_order(checkout, "cancelled")
+    drop_change_of(checkout, now=now)
     move(checkout, "compensated", actor=actor, reason=reason, lease_owner=None, lease_until=None, last_error=reason)
     # What was asked of the processor may exist there unseen; the cleaner looks it up now.
     execute(

@@ -67,7 +67,8 @@ def _decide(*, checkout_id: Any, payment: Payment, actor: str, now: datetime, in
 def refund_late(*, processor: Processor, checkout_id: Any, payment: Payment, actor: str) -> None:
     """Return the card money once and end the processor's subscription; the fixed key makes a repeat harmless."""
     key = f"refund:late:{checkout_id}"
-    processor.cancel_subscription(payment.subscription_id, key=f"cancel:late:{checkout_id}")
+    if payment.subscription_id:
+        processor.cancel_subscription(payment.subscription_id, key=f"cancel:late:{checkout_id}")
     refunds = processor.list_refunds(payment_intent=payment.payment_intent_id)
     fp("refund.late.before_call")
     refund = refunds[0] if refunds else processor.create("refund.create", _refund_params(payment), key=key)
@@ -104,6 +105,9 @@ def _refund_params(payment: Payment) -> dict[str, Any]:
 
 def _can_complete(checkout: Checkout, *, available_minor: int, frozen: bool) -> bool:
     if checkout.handed_over_at is None or frozen or available_minor < checkout.credit_minor:
+        return False
+    if checkout.change_id is not None:
+        # A change was dropped with its checkout, and what it was priced for may be over.
         return False
     same = Checkout.objects.filter(organization_id=checkout.organization_id).exclude(pk=checkout.pk)
     if same.filter(cart_id=checkout.cart_id, state="completed").exists():

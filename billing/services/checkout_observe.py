@@ -205,8 +205,8 @@ def find_mismatch(checkout: Checkout, session: dict[str, Any]) -> str:
             return f"{name}: {session.get(name)!r} instead of {value!r}"
     if id_of(session.get("customer")) != customer:
         return "customer differs"
-    if not id_of(session.get("subscription")):
-        return "no subscription"
+    if bool(id_of(session.get("subscription"))) is (checkout.change_id is not None):
+        return "subscription where none belongs" if checkout.change_id else "no subscription"
     return ""
 
 

@@ -12,6 +12,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from billing.models import Voucher
+from billing.services.change_apply import apply_change
+from billing.services.change_pricing import Proposal
+from billing.services.change_rows import check_changeable, write_change
 from billing.services.checkout_sale import Sale, record_sale
 from billing.services.checkout_types import (
     AlreadyPaid,
@@ -26,6 +29,7 @@ from billing.services.ledger import LOCK, Entry, LockedAccount, locked_account
 from billing.services.own_vouchers import OwnAttemptHolds, VoucherUse, decide_use, parse_uses, take_place
 from billing.services.psp import secret_of
 from billing.services.split import split_total
+from billing.services.subscriptions import lock_subscription
 from billing.services.vouchers import VoucherNotAccepting
 from catalyst.core.database import execute, fetch_together, together, use_case
 from catalyst.core.failpoints import fp
@@ -84,7 +88,8 @@ def reserve(
         )
     if quote.split.charge_minor:
         secret_of("stripe_secret_key")
-    attempt = Attempt(request, priced, quote, use, account, currency)
+    change_id = _write_change(request.change, request, now=now) if request.change else None
+    attempt = Attempt(request, priced, quote, use, account, currency, change_id)
     return _sell(attempt, replaces=replaces, now=now) if not quote.split.charge_minor else _hold(attempt, replaces)
 
 
@@ -146,6 +151,7 @@ def _sell(attempt: Attempt, *, replaces: str, now: datetime) -> CheckoutOutcome:
         record_sale(account=account, sale=_sale_of(attempt, written), before=entries, now=now)
         if attempt.use and attempt.use.slot:
             take_place(attempt.use.voucher, column="redeemed_count")
+    apply_change(attempt.change_id, actor=attempt.request.actor, now=now)
     fp("checkout.T1T5.in_tx")
     receipt = receipt_of(attempt, written, balance_minor=balance)
     return replace(_outcome(attempt, written, "completed", balance_minor=balance), receipt=receipt)
@@ -165,6 +171,8 @@ def _sale_of(attempt: Attempt, written: WrittenAttempt) -> Sale:
         charge_minor=0,
         currency=attempt.currency.code,
         actor=request.actor,
+        change_id=attempt.change_id,
+        subscription_id=request.change.subscription.pk if request.change else None,
     )
 
 
@@ -228,12 +236,21 @@ def _check_facts(facts: Facts, request: CheckoutRequest, replaces: str) -> None:
         raise KeyTaken
     if facts.sold_order:
         raise AlreadyPaid(_("This order is already paid."), extra={"order": facts.sold_order})
-    if facts.has_subscription:
+    if facts.has_subscription and request.change is None:
         raise SubscriptionExists(
             _("This Environment has a subscription already. Change its plan instead of buying a second one.")
         )
     if facts.open_checkouts:
         raise OpenAttempts([uuid.UUID(text) for text in facts.open_checkouts])
+
+
+def _write_change(proposal: Proposal, request: CheckoutRequest, *, now: datetime) -> uuid.UUID:
+    """Write down what this order changes; the subscription is still the one that was priced.
+
+    :raises SubscriptionNotActive: it owes money, is suspended or has ended. :raises InvalidTransition: it moved on.
+    """
+    check_changeable(lock_subscription(proposal.subscription.pk), proposal, now=now)
+    return write_change(proposal, state="pending", actor=request.buyer, now=now).pk
 
 
 def _decide(

@@ -33,6 +33,9 @@ class Sale:
     actor: str
     psp_subscription_id: str | None = None
     period: tuple[datetime, datetime] | None = None
+    #: A change of a live subscription: then this opens no other one.
+    change_id: uuid.UUID | None = None
+    subscription_id: int | None = None
 
 
 def record_sale(
@@ -48,7 +51,7 @@ def record_sale(
         key = f"spend:{sale.order_id}"
         entries.append(Entry("order_spend", -sale.credit_minor, "settlement", key, order_id=sale.order_id))
     execute(
-        _RECORD,
+        _RECORD if sale.change_id is None else _RECORD_CHANGE,
         {
             **posting_parameters(account, entries, actor=sale.actor, held_delta_minor=held_delta_minor),
             **_subscription(sale, now=now),
@@ -67,8 +70,7 @@ def record_sale(
 
 # One statement instead of four round trips. Foreign keys are checked at its end, so the order of its parts, which
 # Postgres is free to choose, does not matter: all of them are the Organization's own, under the account's lock.
-_RECORD = f"""
-WITH {POSTING},
+_OPEN_SUBSCRIPTION = """
 subscription AS (
   INSERT INTO billing_subscription (organization_id, currency, env_type, order_id, plan, state, collection,
     psp_subscription_id, current_period, items, next_action_at)
@@ -77,9 +79,9 @@ subscription AS (
     (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'reference', reference, 'title', title,
         'title_ar', title_ar, 'quantity', quantity, 'unit_minor', unit_minor) ORDER BY position), '[]')
       FROM billing_orderline WHERE order_id = %(order)s AND kind <> 'discount'), now()),
-event AS ({outbox.PUBLISH})
-{APPEND}
-"""  # noqa: S608  (statements of our own)
+"""
+_RECORD = f"WITH {POSTING}, {_OPEN_SUBSCRIPTION} event AS ({outbox.PUBLISH}) {APPEND}"
+_RECORD_CHANGE = f"WITH {POSTING}, event AS ({outbox.PUBLISH}) {APPEND}"
 
 
 def _subscription(sale: Sale, *, now: datetime) -> dict[str, Any]:
@@ -98,6 +100,7 @@ def _subscription(sale: Sale, *, now: datetime) -> dict[str, Any]:
 
 
 def _event(sale: Sale) -> dict[str, Any]:
+    changed = {"subscription": sale.subscription_id, "change": str(sale.change_id)} if sale.change_id else {}
     return outbox.event_parameters(
         topic="order.paid",
         key=f"order.paid:{sale.order_id}",
@@ -108,5 +111,6 @@ def _event(sale: Sale) -> dict[str, Any]:
             "buyer": sale.buyer_id,
             "env_type": sale.env_type,
             **sale.selection,
+            **changed,
         },
     )

@@ -46,29 +46,37 @@ def session_params(
     """Return the session's parameters. The processor's own promotion codes stay off: no foreign discounts."""
     labels = {"checkout": str(checkout.pk), "order": order.number, "sovereign": domain}
     params: dict[str, Any] = {
-        "mode": "subscription",
         "customer": customer,
         "client_reference_id": str(checkout.pk),
         "expires_at": expires_at,
-        "payment_method_collection": "always",
         "success_url": returns.success,
         "cancel_url": returns.cancel,
         "line_items": [_line_item(line, checkout) for line in order.lines.all() if line.total_minor > 0],
         "metadata": labels,
-        "subscription_data": {"proration_behavior": "none", "metadata": labels},
+        **_mode(checkout, labels),
     }
     if amount_off_minor(checkout, order):
         params["discounts"] = [{"coupon": coupon_id(checkout)}]
     return params
 
 
-def _line_item(line: Any, checkout: Checkout) -> dict[str, Any]:
+def _mode(checkout: Checkout, labels: dict[str, str]) -> dict[str, Any]:
+    """A first purchase starts a subscription; a change pays once, and its subscription's items move afterwards."""
+    if checkout.change_id is not None:
+        return {"mode": "payment", "payment_intent_data": {"metadata": labels}}
     return {
-        "quantity": line.quantity,
-        "price_data": {
-            "currency": checkout.currency_id.lower(),
-            "unit_amount": line.unit_minor,
-            "recurring": {"interval": "month"},
-            "product_data": {"name": line.title or line.reference},
-        },
+        "mode": "subscription",
+        "payment_method_collection": "always",
+        "subscription_data": {"proration_behavior": "none", "metadata": labels},
     }
+
+
+def _line_item(line: Any, checkout: Checkout) -> dict[str, Any]:
+    price: dict[str, Any] = {
+        "currency": checkout.currency_id.lower(),
+        "unit_amount": line.unit_minor,
+        "product_data": {"name": line.title or line.reference},
+    }
+    if checkout.change_id is None:
+        price["recurring"] = {"interval": "month"}
+    return {"quantity": line.quantity, "price_data": price}

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from billing.models import Checkout, Order
+from billing.services.change_apply import apply_change, fits_still
+from billing.services.change_rows import drop_change_of
 from billing.services.checkout_sale import Sale, record_sale
 from billing.services.checkout_steps import (
     AFTER_HANDOVER,
@@ -14,6 +16,7 @@ from billing.services.checkout_steps import (
     move,
     move_order,
 )
+from billing.services.ledger import LockedAccount
 from catalyst.core.database import execute, use_case
 from catalyst.core.failpoints import fp
 from tenancy.models import Organization
@@ -42,10 +45,15 @@ def settle(*, checkout_id: Any, payment: Payment, actor: str, now: datetime) -> 
     if checkout.order.state != Order.State.PENDING_PAYMENT:
         return False
     account = lock_account_of(checkout)
+    if not fits_still(checkout.change_id):
+        # Paid too late for its period: closed here, and the rules of late money return it.
+        _close_unsold(checkout, account, reason="change_outdated", actor=actor, now=now)
+        return False
     held = end_holds(checkout, state="captured", now=now)
     order = move_order(checkout, "paid")
     sale = sale_of(checkout, order, payment=payment, actor=actor)
     record_sale(account=account, sale=sale, before=[], now=now, held_delta_minor=-held)
+    apply_change(checkout.change_id, actor=actor, now=now)
     move(checkout, "completed", actor=actor)
     fp("checkout.T5.in_tx")
     return True
@@ -60,7 +68,13 @@ def lapse(*, checkout_id: Any, reason: str, actor: str, now: datetime) -> bool:
     checkout = lock_checkout(checkout_id)
     if checkout.state not in ("awaiting_payment", "expiring", "payment_processing"):
         return False
-    account = lock_account_of(checkout)
+    _close_unsold(checkout, lock_account_of(checkout), reason=reason, actor=actor, now=now)
+    fp("checkout.T6.in_tx")
+    return True
+
+
+def _close_unsold(checkout: Checkout, account: LockedAccount, *, reason: str, actor: str, now: datetime) -> None:
+    """End a handed-over checkout without a sale; call inside a transaction, under both locks."""
     held = end_holds(checkout, state="voided", now=now)
     if held:
         execute(
@@ -68,11 +82,10 @@ def lapse(*, checkout_id: Any, reason: str, actor: str, now: datetime) -> bool:
             [held, account.organization_id],
         )
     move_order(checkout, "cancelled")
+    drop_change_of(checkout, now=now)
     if checkout.state == "awaiting_payment":
         move(checkout, "expiring", actor=actor, reason=reason)
     move(checkout, "lapsed", actor=actor, reason=reason)
-    fp("checkout.T6.in_tx")
-    return True
 
 
 @use_case
@@ -109,6 +122,8 @@ def sale_of(checkout: Checkout, order: Order, *, payment: Payment, actor: str) -
         charge_minor=checkout.charge_minor,
         currency=checkout.currency_id,
         actor=actor,
+        change_id=checkout.change_id,
+        subscription_id=checkout.change.subscription_id if checkout.change else None,
         psp_subscription_id=payment.subscription_id,
         period=payment.period,
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from billing.models import Checkout, PspCall
@@ -50,9 +51,10 @@ def sweep_psp_calls(*, now: datetime) -> int:
     """The cleaner: end every intent of a dead checkout whose outcome is unknown, by looking at the processor."""
     due = list(
         PspCall.objects.filter(state__in=["requested", "unknown"], next_action_at__lte=Now())
+        # Only what a dead checkout may have left behind. Everything else is owed until it is done: its owner drives
+        # it, and no age makes it "never happened".
+        .filter(Q(op__in=["session.create", "coupon.create"], checkout__isnull=False) | Q(op="customer.create"))
         .exclude(checkout__state__in=BEFORE_HANDOVER)
-        # A refund is owed until it is made: its checkout drives it, and no age makes it "never happened".
-        .exclude(op="refund.create")
         .select_related("checkout", "organization")
         .order_by("next_action_at")[:_BATCH]
     )

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from billing.selectors.orders import Receipt
+from billing.services.change_pricing import Proposal
 from billing.services.split import Split
 from catalyst.core.errors import DomainError
 from marketplace.selectors.selection import PricedLine
@@ -76,6 +77,8 @@ class CheckoutRequest:
     fingerprint: bytes
     returns: ReturnAddresses
     address: str = ""
+    #: Set when this sells a change of a live subscription instead of a first purchase.
+    change: Proposal | None = None
 
     @property
     def actor(self) -> str:

@@ -33,6 +33,7 @@ class Attempt:
     use: VoucherUse | None
     account: LockedAccount
     currency: Currency
+    change_id: uuid.UUID | None = None
 
     @property
     def split(self) -> Split:
@@ -119,11 +120,11 @@ def receipt_of(attempt: Attempt, written: WrittenAttempt, *, balance_minor: int)
 _SOLD = Order.State.PAID.value
 _INSERT_ATTEMPT = f"""
 WITH checkout AS (
-  INSERT INTO billing_checkout (id, organization_id, currency, cart_id, buyer_id, env_type, selection, state, version,
-    quote_hash, total_minor, credit_minor, psp_step, psp_min_minor, lease_owner, lease_until, next_action_at,
+  INSERT INTO billing_checkout (id, organization_id, currency, cart_id, buyer_id, env_type, change_id, selection, state,
+    version, quote_hash, total_minor, credit_minor, psp_step, psp_min_minor, lease_owner, lease_until, next_action_at,
     last_error)
-  VALUES (%(id)s, %(organization)s, %(currency)s, %(cart)s, %(buyer)s, %(env_type)s, %(selection)s::jsonb, %(state)s, 1,
-    %(quote_hash)s, %(total)s, %(credit)s, %(step)s, %(minimum)s, %(lease_owner)s,
+  VALUES (%(id)s, %(organization)s, %(currency)s, %(cart)s, %(buyer)s, %(env_type)s, %(change)s, %(selection)s::jsonb,
+    %(state)s, 1, %(quote_hash)s, %(total)s, %(credit)s, %(step)s, %(minimum)s, %(lease_owner)s,
     CASE WHEN %(lease_owner)s::text IS NOT NULL THEN now() + make_interval(secs => %(lease)s) END,
     now() + make_interval(secs => %(lease)s), '')),
 event AS (
@@ -168,6 +169,7 @@ def _attempt_parameters(attempt: Attempt, state: str, hold_minor: int, grant_seq
         "cart": request.cart_id,
         "buyer": request.buyer.pk,
         "env_type": request.env_type,
+        "change": attempt.change_id,
         "selection": json.dumps(bought_selection(attempt)),
         "state": state,
         "quote_hash": bytes.fromhex(quote.hash),

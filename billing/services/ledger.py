@@ -90,18 +90,26 @@ class Entry:
     idempotency_key: str
     redemption_id: int | None = None
     order_id: int | None = None
+    invoice_id: int | None = None
+    credit_note_id: int | None = None
+    reverses_seq: int | None = None
+    reverses_amount_minor: int | None = None
+    reverses_kind: str | None = None
 
 
 #: What ``post_entries`` writes, as parts of a WITH: for a transaction that posts together with other rows.
 POSTING = """
 posted AS (
   INSERT INTO billing_ledgerentry (organization_id, seq, amount_minor, balance_after_minor, prev_seq,
-    prev_balance_minor, kind, counter_account, idempotency_key, actor, redemption_id, order_id)
+    prev_balance_minor, kind, counter_account, idempotency_key, actor, redemption_id, order_id, invoice_id,
+    credit_note_id, reverses_seq, reverses_amount_minor, reverses_kind)
   SELECT %(organization)s, seq, amount_minor, prev_balance_minor + amount_minor, prev_seq,
-    prev_balance_minor, kind, counter_account, idempotency_key, %(actor)s, redemption_id, order_id
+    prev_balance_minor, kind, counter_account, idempotency_key, %(actor)s, redemption_id, order_id, invoice_id,
+    credit_note_id, reverses_seq, reverses_amount_minor, reverses_kind
   FROM jsonb_to_recordset(%(rows)s::jsonb) AS e (seq bigint, amount_minor bigint, prev_seq bigint,
     prev_balance_minor bigint, kind text, counter_account text, idempotency_key text, redemption_id bigint,
-    order_id bigint)
+    order_id bigint, invoice_id bigint, credit_note_id bigint, reverses_seq bigint, reverses_amount_minor bigint,
+    reverses_kind text)
   ORDER BY seq),
 moved AS (
   UPDATE billing_account SET posted_minor = %(balance)s, last_seq = %(seq)s, held_minor = held_minor + %(held)s
@@ -126,7 +134,8 @@ def posting_parameters(
     rows: list[dict[str, object]] = []
     seq, balance = account.last_seq, account.posted_minor
     for entry in entries:
-        rows.append({**asdict(entry), "seq": seq + 1, "prev_seq": seq, "prev_balance_minor": balance})
+        given = {name: value for name, value in asdict(entry).items() if value is not None}
+        rows.append({**given, "seq": seq + 1, "prev_seq": seq, "prev_balance_minor": balance})
         seq, balance = seq + 1, balance + entry.amount_minor
     return {
         "organization": account.organization_id,

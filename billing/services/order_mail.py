@@ -22,7 +22,8 @@ from tenancy.selectors.sovereign import get_sovereign
 def mail_order_confirmed(*, order_number: str, event: str) -> None:
     """Tell the buyer that the order is paid. ``event`` is the key of the event that says so."""
     order = _find(order_number)
-    _send(order, "order_confirmed", event, {"details": details_of(order)})
+    is_change = order.checkout.change_id is not None
+    _send(order, "order_confirmed", event, {"details": details_of(order), "is_change": is_change})
 
 
 def mail_order_ready(*, order_number: str, event: str) -> None:

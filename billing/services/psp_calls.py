@@ -12,16 +12,32 @@ from catalyst.core.database import execute
 
 
 def record_intent(
-    *, organization_id: int, op: str, key: str, params: dict[str, Any], checkout_id: Any = None
+    *,
+    organization_id: int,
+    op: str,
+    key: str,
+    params: dict[str, Any],
+    checkout_id: Any = None,
+    invoice_id: int | None = None,
+    credit_note_id: int | None = None,
 ) -> PspCall:
     """Write the intent of one call; a step, call inside a transaction. The same key twice is the same intent."""
     canonical = json.dumps(params, sort_keys=True, separators=(",", ":")).encode()
     execute(
-        "INSERT INTO billing_pspcall (organization_id, checkout_id, op, idempotency_key, params, params_sha256, state,"
-        " first_sent_at, next_action_at)"
-        " VALUES (%s, %s, %s, %s, %s::jsonb, %s, 'requested', now(), now() + interval '90 seconds')"
+        "INSERT INTO billing_pspcall (organization_id, checkout_id, invoice_id, credit_note_id, op, idempotency_key,"
+        " params, params_sha256, state, first_sent_at, next_action_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, 'requested', now(), now() + interval '90 seconds')"
         " ON CONFLICT (idempotency_key) DO NOTHING",
-        [organization_id, checkout_id, op, key, json.dumps(params), hashlib.sha256(canonical).digest()],
+        [
+            organization_id,
+            checkout_id,
+            invoice_id,
+            credit_note_id,
+            op,
+            key,
+            json.dumps(params),
+            hashlib.sha256(canonical).digest(),
+        ],
     )
     return PspCall.objects.get(idempotency_key=key)
 

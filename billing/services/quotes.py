@@ -42,11 +42,40 @@ def quote_selection(
         at=now,
         organization=organization,
     )
+    quote = quote_priced(
+        priced=priced,
+        organization=organization,
+        sovereign=sovereign,
+        voucher_code=voucher_code,
+        guesser=guesser,
+        now=now,
+        cart_id=cart_id,
+        env_type=env_type,
+    )
+    return quote, priced
+
+
+def quote_priced(
+    *,
+    priced: PricedSelection,
+    organization: Organization | None,
+    sovereign: Sovereign,
+    voucher_code: str,
+    guesser: Guesser,
+    now: datetime,
+    cart_id: UUID | None = None,
+    env_type: str = "prod",
+) -> Quote:
+    """Return the quote of what has its price already, with the split that balance and code allow now.
+
+    :raises VoucherNotFound, VoucherNotAccepting, VoucherBusy, TooManyTries
+    """
+    currency = Currency.objects.get(pk=sovereign.currency_id)
     account = _account(organization, currency, cart_id, env_type)
     use = None
     if voucher_code:
         use = _use(voucher_code, guesser, organization, cart_id or uuid4(), currency, now)
-    return make_quote(priced=priced, account=account, use=use, currency=currency), priced
+    return make_quote(priced=priced, account=account, use=use, currency=currency)
 
 
 def _account(

@@ -1,4 +1,4 @@
-"""The Sovereign's processor keys: sealed at rest, changed one by one, never shown again."""
+"""The Sovereign's billing settings: processor keys, sealed at rest and never shown again; whom its invoices name."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.models import BillingSettings
+from billing.services.billing_details import clean_vatin
 from catalyst.core.crypto import SealBroken, seal, unseal
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError
@@ -16,6 +17,8 @@ from tenancy.services.audit import append_audit
 #: Fields that hold secrets, and how each must begin.
 SECRETS = {"stripe_secret_key": ("sk_", "rk_"), "stripe_webhook_secret": ("whsec_",)}
 PUBLIC = {"stripe_publishable_key": ("pk_",)}
+#: Whom the next invoices name as the seller, with the longest text of each.
+SELLER = {"seller_name": 120, "seller_name_ar": 120, "seller_address": 300, "seller_vatin": 30}
 
 
 class BillingSettingsInvalid(DomainError):
@@ -37,6 +40,7 @@ def update_billing_settings(*, changes: dict[str, str | None], actor: User) -> N
     """Change only the fields that are named: a text sets, ``None`` clears. What is not named stays.
 
     :raises BillingSettingsInvalid: an empty text, or one that cannot be such a key.
+    :raises VatinInvalid: the seller's VAT number has not the shape of its country's.
     """
     row, _created = BillingSettings.objects.select_for_update().get_or_create(pk=1)
     for name, value in changes.items():
@@ -49,7 +53,7 @@ def update_billing_settings(*, changes: dict[str, str | None], actor: User) -> N
             sealed = seal(value, place=f"billing_billingsettings:1:{name}") if value is not None else ""
             setattr(row, f"{name}_sealed", sealed)
         else:
-            setattr(row, name, value or "")
+            setattr(row, name, _cleaned(name, value or ""))
     row.updated_at = timezone.now()
     row.save()
     append_audit(
@@ -73,7 +77,16 @@ def secret_state(name: str) -> SecretState:
         return SecretState(configured=True, last4="", readable=False)
 
 
+def _cleaned(name: str, value: str) -> str:
+    return clean_vatin(value, pointer=f"/{name}") if name == "seller_vatin" else value.strip()
+
+
 def _check(name: str, value: str | None) -> None:
+    if name in SELLER:
+        if value is not None and not 0 < len(value) <= SELLER[name]:
+            message = _("Write at most %(count)d characters. Send null to clear it.") % {"count": SELLER[name]}
+            raise BillingSettingsInvalid(message, pointer=f"/{name}")
+        return
     prefixes = {**SECRETS, **PUBLIC}.get(name)
     if prefixes is None:
         raise BillingSettingsInvalid(_("There is no setting called %s.") % name, pointer=f"/{name}")

@@ -10,34 +10,31 @@ from typing import Any
 
 import stripe
 import structlog
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from billing.models import BillingSettings, Checkout, StripeEvent
-from billing.services.checkout_observe import observe, return_stray_payment
-from billing.services.checkout_steps import BEFORE_HANDOVER
-from billing.services.psp import Processor, ProcessorNotConfigured, get_processor
+from billing.models import BillingSettings, StripeEvent
+from billing.services.psp import ProcessorNotConfigured, ProcessorUnavailable, get_processor
+from billing.services.stripe_follow import FOLLOWERS
 from catalyst.core.crypto import SealBroken, unseal
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError
 from catalyst.core.failpoints import fp
+from catalyst.core.incidents import open_incident, resolve_incident
+from catalyst.core.models import Incident
+from tenancy.models import User
+from tenancy.services.audit import SOVEREIGN_STREAM, actor_name, append_audit
 
 log = structlog.get_logger(__name__)
 
-HANDLED = frozenset(
-    {
-        "checkout.session.completed",
-        "checkout.session.expired",
-        "checkout.session.async_payment_succeeded",
-        "checkout.session.async_payment_failed",
-    }
-)
 TOLERANCE_SECONDS = 300
 MAX_ATTEMPTS = 8
 _UNMATCHED_FOR = timedelta(hours=72)
+#: The kind of incident that a dead event opens.
+_DEAD = "stripe_event_dead"
 
 
 class WebhookRefused(DomainError):
@@ -90,12 +87,14 @@ def process_event(*, event_id: str, now: datetime) -> None:
     event = StripeEvent.objects.filter(pk=event_id, state=StripeEvent.State.PENDING).first()
     if event is None:
         return
-    if event.type not in HANDLED:
+    follow = FOLLOWERS.get(event.type)
+    if follow is None or not event.object_id:
         _finish(event, StripeEvent.State.IGNORED)
         return
     try:
-        matched = _follow(get_processor(), event, now=now)
-    except ProcessorNotConfigured as error:
+        matched = follow(get_processor(), event.object_id, actor="webhook", now=now)
+    except (ProcessorNotConfigured, ProcessorUnavailable) as error:
+        # Not the event's fault: it waits as long as one that matches nothing yet.
         _retry(event, error, counted=False)
         return
     except Exception as error:
@@ -105,7 +104,7 @@ def process_event(*, event_id: str, now: datetime) -> None:
         fp("inbox.effect.in_tx")
         _finish(event, StripeEvent.State.DONE)
     else:
-        _retry(event, LookupError("no checkout matches yet"), counted=False)
+        _retry(event, LookupError("nothing of ours matches yet"), counted=False)
 
 
 def sweep_events(*, now: datetime) -> int:
@@ -124,37 +123,34 @@ def fetch_missed_events(*, now: datetime, days: int, only_undelivered: bool) -> 
     return sum(store_event(event=event) for event in events)
 
 
-def replay_event(*, event_id: str) -> None:
-    """Give a dead event a new life, for the person who has mended the cause."""
-    StripeEvent.objects.filter(pk=event_id, state=StripeEvent.State.DEAD).update(
-        state=StripeEvent.State.PENDING, attempts=0, next_attempt_at=timezone.now(), done_at=None
+@use_case
+def replay_event(*, event_id: str, actor: User) -> bool:
+    """Give a dead event a new life, for the person who has mended the cause; return whether it was dead."""
+    dead = StripeEvent.objects.filter(pk=event_id, state=StripeEvent.State.DEAD)
+    revived = dead.update(
+        state=StripeEvent.State.PENDING, attempts=0, next_attempt_at=Now(), received_at=Now(), done_at=None
     )
+    if revived:
+        _settle_death(event_id, actor=actor, action="stripe_event.replayed")
+    return bool(revived)
 
 
-def _follow(processor: Processor, event: StripeEvent, *, now: datetime) -> bool:
-    """Return whether a checkout of ours was found."""
-    session = processor.retrieve_session(str(event.object_id))
-    checkout = _find_checkout(session)
-    if checkout is None:
-        return False
-    if checkout.psp_session_id == session["id"]:
-        observe(processor=processor, checkout=checkout, actor="webhook", now=now)
-    elif session.get("payment_status") == "paid":
-        # Nobody was shown this session. While its attempt is undecided the money waits: only a dead one returns it.
-        if checkout.state in BEFORE_HANDOVER:
-            return False
-        return_stray_payment(processor=processor, checkout=checkout, session=session, actor="webhook", now=now)
-    return True
+@use_case
+def dismiss_event(*, event_id: str, actor: User) -> bool:
+    """Put a dead event aside for good, for the person who knows that it is none of ours; return whether it was dead."""
+    dismissed = StripeEvent.objects.filter(pk=event_id, state=StripeEvent.State.DEAD).update(
+        state=StripeEvent.State.IGNORED
+    )
+    if dismissed:
+        _settle_death(event_id, actor=actor, action="stripe_event.dismissed")
+    return bool(dismissed)
 
 
-def _find_checkout(session: dict[str, Any]) -> Checkout | None:
-    by_session = Checkout.objects.select_related("order").filter(psp_session_id=session["id"]).first()
-    if by_session is not None:
-        return by_session
-    try:
-        return Checkout.objects.select_related("order").filter(pk=session.get("client_reference_id") or "").first()
-    except ValidationError:  # the reference is somebody else's text
-        return None
+def _settle_death(event_id: str, *, actor: User, action: str) -> None:
+    opened = Incident.objects.filter(kind=_DEAD, subject=event_id, resolved_at=None)
+    for incident_id in opened.values_list("pk", flat=True):
+        resolve_incident(incident_id=incident_id, actor=actor_name(actor))
+    append_audit(stream=SOVEREIGN_STREAM, actor=actor, action=action, target=f"stripe_event:{event_id}", detail={})
 
 
 def _webhook_secrets() -> list[str]:
@@ -183,12 +179,14 @@ def _retry(event: StripeEvent, error: Exception, *, counted: bool) -> None:
     attempts = event.attempts + 1
     too_old = timezone.now() - event.received_at > _UNMATCHED_FOR
     dead = too_old or (counted and attempts >= MAX_ATTEMPTS)
+    reason = f"{type(error).__name__}: {error}"[:500]
     if dead:
         log.error("stripe_event_dead", stripe_event=event.pk, alarm=True)
+        open_incident(kind=_DEAD, subject=event.pk, detail=f"{event.type} {event.object_id}: {reason}")
     StripeEvent.objects.filter(pk=event.pk, state=StripeEvent.State.PENDING).update(
         state=StripeEvent.State.DEAD if dead else StripeEvent.State.PENDING,
         done_at=timezone.now() if dead else None,
         attempts=F("attempts") + 1,
         next_attempt_at=timezone.now() + timedelta(seconds=min(5 * 2**attempts, 3600)),
-        last_error=f"{type(error).__name__}: {error}"[:500],
+        last_error=reason,
     )

@@ -84,9 +84,9 @@ def issue_voucher(
     :raises VoucherInvalid: amount, dates, caps or code break a rule; the message says which.
     :raises VoucherCodeTaken: the code was issued before, live or revoked.
     """
-    _check_terms(terms, sovereign)
+    check_terms(terms, sovereign)
     normal = _new_code(terms.code)
-    voucher = _new_voucher(terms, normal, actor=actor, now=now)
+    voucher = new_voucher(terms, normal, actor=actor, now=now)
     try:
         voucher.save(force_insert=True)
     except IntegrityError as error:
@@ -187,7 +187,8 @@ def voucher_not_found() -> VoucherNotFound:
     return VoucherNotFound(_("We can't find this code."))
 
 
-def _new_voucher(terms: VoucherTerms, normal: str, *, actor: User | None, now: datetime) -> Voucher:
+def new_voucher(terms: VoucherTerms, normal: str, *, actor: User | None, now: datetime) -> Voucher:
+    """Return a row that is not saved yet. ``normal`` is the normal form of its code."""
     return Voucher(
         code_key=code_key(normal),
         # A campaign code is shown in the spelling its issuer chose; every spelling of it is accepted.
@@ -209,7 +210,11 @@ def _sealed_place(normal: str) -> str:
     return f"billing_voucher:code:{code_key(normal).hex()}"
 
 
-def _check_terms(terms: VoucherTerms, sovereign: Sovereign) -> None:
+def check_terms(terms: VoucherTerms, sovereign: Sovereign) -> None:
+    """Refuse terms that no Voucher may have.
+
+    :raises VoucherInvalid: with the part that is wrong.
+    """
     if terms.credit.currency != sovereign.currency_id:
         raise VoucherInvalid(_("The credit must be in %s.") % sovereign.currency_id, pointer="/credit/currency")
     if not 0 < terms.credit.amount <= 10**12:

@@ -33,7 +33,7 @@ def checkout_return(request: HttpRequest) -> HttpResponse:
     if checkout.state == Checkout.State.COMPLETED:
         return _move(request, reverse("order", args=[checkout.order.number]))
     if checkout.state in _NOT_CHARGED:
-        return _move(request, f"{reverse('checkout-review')}?cancelled=1")
+        return _move(request, _back_to_question(checkout))
     context = {
         "order": checkout.order,
         "is_in_review": checkout.state == Checkout.State.NEEDS_REVIEW,
@@ -42,6 +42,13 @@ def checkout_return(request: HttpRequest) -> HttpResponse:
     is_fragment = request.headers.get("HX-Request") == "true"
     template = "billing/checkout_return.html#state" if is_fragment else "billing/checkout_return.html"
     return render(request, template, context)
+
+
+def _back_to_question(checkout: Checkout) -> str:
+    """Return where the shopper came from: a first purchase has its review, a change its subscription."""
+    if checkout.change_id is None:
+        return f"{reverse('checkout-review')}?cancelled=1"
+    return reverse("console-change", args=[checkout.organization.organization.slug, checkout.env_type])
 
 
 def _move(request: HttpRequest, address: str) -> HttpResponse:

@@ -10,10 +10,11 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from billing.models import LedgerEntry, Subscription
+from billing.models import LedgerEntry
 from billing.selectors.ledger import get_balance, list_entries
 from billing.selectors.orders import list_orders
-from marketplace.models import ApplicationStatus, Plan
+from billing.views.subscription_offer import panels_of
+from marketplace.models import ApplicationStatus
 from tenancy.models import Organization, User
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of, visible_env_types
 from tenancy.selectors.permissions import has_role
@@ -36,8 +37,8 @@ class Group:
 @login_required
 def applications(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the Organization's Applications as the projection knows them."""
-    organization = _organization(request, slug)
-    context = _shell(request, organization, "applications")
+    organization = find_organization(request, slug)
+    context = shell(request, organization, "applications")
     if not context["sees_apps"]:
         return render(request, "console/refused.html", context, status=403)
     try:
@@ -49,7 +50,7 @@ def applications(request: HttpRequest, slug: str) -> HttpResponse:
     ]
     context |= {
         "groups": [group for group in groups if group.rows],
-        "is_working": any(row.status == ApplicationStatus.Status.INSTALLING for row in rows),
+        "is_working": any(row.status in ApplicationStatus.AT_WORK for row in rows),
     }
     return render(request, "console/applications.html", context)
 
@@ -59,29 +60,29 @@ def applications(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def billing(request: HttpRequest, slug: str) -> HttpResponse:
     """Show balance, Plan, orders and the credit ledger, newest first."""
-    organization = _organization(request, slug)
-    context = _shell(request, organization, "billing")
+    organization = find_organization(request, slug)
+    context = shell(request, organization, "billing")
     if not context["sees_money"]:
         return render(request, "console/refused.html", context, status=403)
     currency = str(get_sovereign().currency_id)
-    live = Subscription.objects.filter(organization_id=organization.pk).exclude(state=Subscription.State.CANCELED)
-    subscription = live.select_related("order").order_by("env_type").first()
     context |= {
         "currency": currency,
         "balance": get_balance(organization, currency=currency),
-        "subscription": subscription,
-        "plan": Plan.objects.filter(slug=subscription.plan).first() if subscription else None,
+        "panels": (panels := panels_of(organization)),
+        "several": len(panels) > 1,
         "orders": list(list_orders(organization).order_by("-id")[:_MOST_ORDERS]),
         **_entries(request, organization),
     }
     return render(request, "console/billing.html", context)
 
 
-def _organization(request: HttpRequest, slug: str) -> Organization:
+def find_organization(request: HttpRequest, slug: str) -> Organization:
+    """Return one of the reader's own Organizations; a foreign one looks like a missing one."""
     return get_object_or_404(organizations_of(cast(User, request.user)), slug=slug)
 
 
-def _shell(request: HttpRequest, organization: Organization, page: str) -> dict[str, Any]:
+def shell(request: HttpRequest, organization: Organization, page: str) -> dict[str, Any]:
+    """Return what the frame of every console page shows, and what the reader may do there."""
     roles = getattr(organization, ROLES_ATTRIBUTE)
     others = organizations_of(cast(User, request.user)).exclude(pk=organization.pk).order_by("name")
     return {
@@ -92,6 +93,8 @@ def _shell(request: HttpRequest, organization: Organization, page: str) -> dict[
         "sees_money": has_role(roles, "billing.view"),
         "redeems": has_role(roles, "voucher.redeem"),
         "buys": has_role(roles, "checkout.create"),
+        "changes_plan": has_role(roles, "subscription.change"),
+        "edits_billing": has_role(roles, "billing.edit"),
     }
 
 

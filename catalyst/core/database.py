@@ -6,10 +6,14 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import psycopg.errors
-from django.db import OperationalError, connection, transaction
-from psycopg.types.numeric import Int8
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseErrorWrapper
+
+from catalyst.core.prepared import Session
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -53,21 +57,27 @@ def fetch_one(
     ``prepared``: Postgres plans the statement once for each connection. Worth it on a hot path, where planning took a
     third of the database's time; the statement's text must be constant, and a parameter has one type in all its places.
     """
-    with _cursor(prepared) as cursor:
-        cursor.execute(sql, _typed(parameters) if prepared else parameters)
+    if prepared:
+        session, errors = _session(sql)
+        with errors:
+            statement, result = session.run(sql, parameters)
+            return statement.read_row(result)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
 
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Send the statements of the block without waiting for their answers, until one is fetched or the block ends.
+    """Send the prepared statements of the block without waiting for their answers, until one is fetched or it ends.
 
     Postgres runs them in their order and nothing after one that failed; its error is raised at that fetch or at the end
-    of the block. ``execute`` cannot say inside how many rows it touched: what must know that asks for a row.
+    of the block. ``execute`` cannot say inside how many rows it touched: what must know that asks for a row. No other
+    statement may stand in the block.
     """
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline():
+    session, errors = _session()
+    with errors, session.together():
         yield
 
 
@@ -77,11 +87,11 @@ def fetch_together(*statements: tuple[str, dict[str, Any]]) -> list[tuple[Any, .
     Postgres still runs them one after the other, each on what is committed when its turn comes. Where one fails the
     rest is not run.
     """
-    with together():
-        cursors = [_cursor(prepared=True) for _ in statements]
-        for cursor, (sql, parameters) in zip(cursors, statements, strict=True):
-            cursor.execute(sql, _typed(parameters))
-        return [cursor.fetchone() for cursor in cursors]
+    session, errors = _session(*(sql for sql, _parameters in statements))
+    with errors, session.together():
+        for sql, parameters in statements:
+            session.send(sql, parameters)
+        return [statement.read_row(result) for statement, result in session.collect()]
 
 
 def fetch_all(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -93,36 +103,36 @@ def fetch_all(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list
 
 def execute(sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, prepared: bool = False) -> int:
     """Run one statement and return how many rows it touched; ``prepared`` as in ``fetch_one``."""
-    with _cursor(prepared) as cursor:
-        cursor.execute(sql, _typed(parameters) if prepared else parameters)
-        return int(cursor.rowcount)
-
-
-class _PreparedCursor(psycopg.Cursor[Any]):
-    """Prepares every statement at its first use; the connection remembers which ones it has."""
-
-    def execute(self, query: Any, params: Any = None, **_options: Any) -> Any:
-        # Django turns preparing off on its connections; it is on for this statement only.
-        self.connection.prepare_threshold = 0
-        try:
-            return super().execute(query, params, prepare=True)
-        finally:
-            self.connection.prepare_threshold = None
-
-
-def _cursor(prepared: bool) -> Any:
     if not prepared:
-        return connection.cursor()
-    connection.ensure_connection()
-    cursor: Any = _PreparedCursor(connection.connection)
-    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return int(cursor.rowcount)
+    session, errors = _session(sql)
+    with errors:
+        if session.is_together:
+            session.send(sql, parameters)
+            return -1
+        _statement, result = session.run(sql, parameters)
+        return result.command_tuples or 0
 
 
-def _typed(parameters: Sequence[Any] | dict[str, Any]) -> Sequence[Any] | dict[str, Any]:
-    """Give every integer one type: by default it would depend on its size, and so would the prepared statement."""
-    if isinstance(parameters, dict):
-        return {name: Int8(value) if type(value) is int else value for name, value in parameters.items()}
-    return [Int8(value) if type(value) is int else value for value in parameters]
+#: By Django's own object, of which each thread has one for its whole life.
+_sessions: WeakKeyDictionary[BaseDatabaseWrapper, Session] = WeakKeyDictionary()
+
+
+def _session(*texts: str) -> tuple[Session, DatabaseErrorWrapper]:
+    """Return the prepared statements of Django's connection, ready for these, and what makes Django's errors of
+    psycopg's."""
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    wrapper.ensure_connection()
+    if wrapper.needs_rollback:
+        wrapper.validate_no_broken_transaction()
+    session = _sessions.get(wrapper)
+    if session is None or session.connection is not wrapper.connection:
+        session = _sessions[wrapper] = Session(wrapper.connection)
+    if wrapper.queries_logged:
+        wrapper.queries_log.extend({"sql": text, "time": "0"} for text in texts)
+    return session, wrapper.wrap_database_errors
 
 
 def violated_constraint(error: Exception) -> str:

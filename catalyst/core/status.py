@@ -50,6 +50,11 @@ STATUSES: dict[str, Look] = {
     "canceled": Look(_("Ended"), _CROSS, "grey"),
     "open": Look(_("Due"), _CLOCK, "amber"),
     "void": Look(_("Void"), _CROSS, "grey"),
+    "uncollectible": Look(_("Not paid"), _CROSS, "red"),
+    "issued": Look(_("Issued"), _CHECK, "green"),
+    "refund_pending": Look(_("Refund in progress"), _WORKING, "blue"),
+    "settled": Look(_("Refunded"), _CHECK, "green"),
+    "refund_failed": Look(_("Refund failed"), _CROSS, "red"),
 }
 
 

@@ -5,6 +5,7 @@ says "sandbox".
 """
 
 import hashlib
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,28 @@ class Kustomization:
     depends_on: tuple[str, ...]
 
 
+#: The Kustomization over all Applications. It reports last, and only that the whole tree is applied.
+ROOT = Kustomization("applications", "flux", ())
+
+
+class Memory:
+    """Which Applications of an Environment were seen, each with the commit of that, over restarts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, str]:
+        if not self._path.exists():
+            return {}
+        return dict(json.loads(self._path.read_text()))
+
+    def write(self, seen: Mapping[str, str]) -> None:
+        """Replace the file in one step: half a file would forget what must be reported as gone."""
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(seen, sort_keys=True))
+        new.replace(self._path)
+
+
 class Reconciler:
     """Reconciles Environments into a folder of clones; remembers what it has applied already."""
 
@@ -59,16 +82,32 @@ class Reconciler:
         commit, files = fetch_main(
             target.clone_url, token=target.token, folder=self._folder / f"{target.environment}.git"
         )
+        memory = Memory(self._folder / f"{target.environment}.json")
+        known = memory.read()
+        kustomizations = read_kustomizations(files)
+        # Remembered before it is begun: what is taken out again later has to be reported as gone.
+        names = {each.name for each in kustomizations}
+        memory.write({**known, **dict.fromkeys(names, commit)})
         ready: set[str] = set()
-        for each in in_order(read_kustomizations(files)):
+        for each in in_order(kustomizations):
             if missing := sorted(set(each.depends_on) - ready):
                 message = f"Dependencies do not meet ready condition: {', '.join(missing)}"
                 _report(target, each, commit, "info", "DependencyNotReady", message)
             elif self._apply(target, each, commit, files):
                 ready.add(each.name)
             if self._stop.is_set():
-                break
+                return commit
+        self._prune(target, {name: seen for name, seen in known.items() if name not in names})
+        _report(target, ROOT, commit, "info", _SUCCEEDED, "Reconciliation finished")
+        memory.write(dict.fromkeys(names, commit))
         return commit
+
+    def _prune(self, target: Target, gone: Mapping[str, str]) -> None:
+        """Report what the newest commit does not hold any more, at the commit that was applied last, as Flux does."""
+        for name, seen in sorted(gone.items()):
+            self._applied.pop((target.environment, name), None)
+            deleted = f"Deployment/{name}/app deleted\nNamespace/{name} skipped"
+            _report(target, Kustomization(name, "", ()), seen, "info", _SUCCEEDED, deleted)
 
     def _apply(self, target: Target, each: Kustomization, commit: str, files: Files) -> bool:
         folder = files_below(files, each.path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import environ
 import structlog
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
 from catalyst.local.runtime import service_urls
@@ -48,7 +49,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "catalyst.core.http.middleware.security_headers",
-    "csp.middleware.CSPMiddleware",
+    "catalyst.core.http.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -145,7 +146,15 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-checkouts": {"task": "billing.sweep_checkouts", "schedule": 15.0},
     "sweep-psp-calls": {"task": "billing.sweep_psp_calls", "schedule": 15.0},
     "sweep-stripe-events": {"task": "billing.sweep_stripe_events", "schedule": 15.0},
+    "sweep-refunds": {"task": "billing.sweep_refunds", "schedule": 15.0},
+    "follow-pending-refunds": {"task": "billing.follow_pending_refunds", "schedule": 3600.0},
+    "sweep-disputes": {"task": "billing.sweep_disputes", "schedule": 3600.0},
+    "reconcile": {"task": "billing.reconcile", "schedule": crontab(hour=4, minute=10)},
     "fetch-missed-stripe-events": {"task": "billing.fetch_missed_stripe_events", "schedule": 3600.0},
+    "sweep-subscriptions": {"task": "billing.sweep_subscriptions", "schedule": 60.0},
+    "sweep-card-renewals": {"task": "billing.sweep_card_renewals", "schedule": 300.0},
+    "sweep-card-calls": {"task": "billing.sweep_card_calls", "schedule": 30.0},
+    "sweep-change-calls": {"task": "billing.sweep_change_calls", "schedule": 30.0},
     "sweep-changes": {"task": "marketplace.sweep_changes", "schedule": 15.0},
     "sweep-flux-messages": {"task": "marketplace.sweep_flux_messages", "schedule": 15.0},
 }
@@ -269,6 +278,9 @@ SPECTACULAR_SETTINGS = {
         "EnvironmentType": "catalyst.core.names.ENVIRONMENT_TYPES",
         "OrderState": ["pending_payment", "paid", "cancelled", "refunded"],
         "SubscriptionState": ["active", "past_due", "suspended"],
+        "LineKind": ["plan", "blueprint", "addon", "discount"],
+        "ItemKind": ["plan", "blueprint", "addon"],
+        "ChangeKind": ["now", "period_end"],
     },
 }
 

@@ -21,13 +21,17 @@ class ChangedFileOutput(serializers.Serializer[Any]):
 
 
 class ChangeOutput(serializers.Serializer[Any]):
-    """``author`` is a display name, never an address; ``approvals`` is empty while nothing has gates."""
+    """``author`` is a display name, never an address, and Catalyst where the platform did it by itself.
+
+    ``approvals`` is empty while nothing has gates.
+    """
 
     id = serializers.UUIDField()
+    kind = serializers.CharField()
     state = serializers.CharField()
     status_reason = serializers.CharField()
     summary = serializers.CharField()
-    author = serializers.CharField(source="author.display_name")
+    author = serializers.SerializerMethodField()
     order = serializers.CharField(source="order_number")
     approvals = serializers.SerializerMethodField()
     seq = serializers.IntegerField(allow_null=True)
@@ -37,6 +41,9 @@ class ChangeOutput(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     diff = serializers.SerializerMethodField()
+
+    def get_author(self, change: Change) -> str:
+        return change.author.display_name if change.author else "Catalyst"
 
     def get_approvals(self, _change: Change) -> list[str]:
         return []

@@ -25,11 +25,34 @@ class Change(models.Model):
         SUCCEEDED = "succeeded", _("Done")
         FAILED = "failed", _("Failed")
 
+    class Kind(models.TextChoices):
+        """What it does. ``offboard`` takes away everything a subscription ran when it ended."""
+
+        INSTALL = "install", _("Install")
+        PAUSE = "pause", _("Pause")
+        RESUME = "resume", _("Resume")
+        REMOVE = "remove", _("Remove")
+        OFFBOARD = "offboard", _("Remove everything")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, related_name="changes")
     environment = models.ForeignKey("tenancy.Environment", on_delete=models.PROTECT, related_name="changes")
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.COMMITTING)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.INSTALL, db_default="install")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Empty: the platform.",
+    )
+    cause = models.TextField(
+        _("cause"), blank=True, default="", db_default="", help_text="The event that asked for it, by its key."
+    )
+    log_sequence = models.BigIntegerField(default=0, db_default=0, help_text="Place in the log of what asked for it.")
+    reason = models.TextField(
+        _("reason"), blank=True, default="", db_default="", help_text="Why, as its commit says it."
+    )
     summary = models.TextField(_("summary"), blank=True, default="")
     order_number = models.CharField(_("order"), max_length=20, blank=True, default="")
     install = models.JSONField(default=list, help_text="The Blueprints that were bought, by name.")
@@ -40,7 +63,7 @@ class Change(models.Model):
     deadline_at = models.DateTimeField(null=True)
     next_action_at = models.DateTimeField(db_default=Now())
     attempts = models.IntegerField(default=0)
-    status_reason = models.TextField(_("reason"), blank=True, default="")
+    status_reason = models.TextField(_("status reason"), blank=True, default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
     finished_at = models.DateTimeField(null=True)
 
@@ -52,7 +75,12 @@ class Change(models.Model):
             models.UniqueConstraint(
                 fields=["order_number"], condition=~Q(order_number=""), name="change_one_installation_per_order"
             ),
+            models.UniqueConstraint(fields=["cause"], condition=~Q(cause=""), name="change_once_per_cause"),
             models.UniqueConstraint(fields=["organization", "id"], name="change_org_key"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["install", "pause", "resume", "remove", "offboard"]), name="change_kind"
+            ),
+            models.CheckConstraint(condition=~Q(kind="install") | Q(author__isnull=False), name="change_author"),
             models.CheckConstraint(
                 condition=Q(state__in=["committing", "committed", "reconciling", "succeeded", "failed"]),
                 name="change_state",
@@ -79,7 +107,12 @@ class Change(models.Model):
 
 
 class Application(models.Model):
-    """A Blueprint installed in an Environment: the intent. What runs is said by ``ApplicationStatus``."""
+    """A Blueprint installed in an Environment: the intent. What runs is said by ``ApplicationStatus``.
+
+    It stands on ``main`` from the commit of ``change`` to the commit of ``removed_by``; the row stays as history, and
+    its name is free again once its removal is planned. ``state`` is what ``main`` says today. ``gone_at`` is when the
+    cluster said that it has deleted it.
+    """
 
     class State(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -100,17 +133,24 @@ class Application(models.Model):
     )
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.ACTIVE)
     change = models.ForeignKey(Change, on_delete=models.PROTECT, related_name="applications")
+    removed_by = models.ForeignKey(Change, on_delete=models.PROTECT, null=True, related_name="removed_applications")
+    gone_at = models.DateTimeField(_("gone"), null=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
         verbose_name = _("Application")
         verbose_name_plural = _("Applications")
         constraints = [
-            models.UniqueConstraint(fields=["environment", "slug"], name="application_once"),
+            models.UniqueConstraint(
+                fields=["environment", "slug"], condition=Q(removed_by__isnull=True), name="application_once"
+            ),
             models.UniqueConstraint(fields=["organization", "id"], name="application_org_key"),
             models.CheckConstraint(condition=Q(slug__regex=names.APPLICATION), name="application_slug"),
             models.CheckConstraint(condition=Q(size__in=["small", "medium", "large"]), name="application_size"),
             models.CheckConstraint(condition=Q(state__in=["active", "paused"]), name="application_state"),
+            models.CheckConstraint(
+                condition=Q(gone_at__isnull=True) | Q(removed_by__isnull=False), name="application_gone_when_removed"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -122,9 +162,15 @@ class ApplicationStatus(models.Model):
 
     class Status(models.TextChoices):
         INSTALLING = "installing", _("Installing")
+        UPDATING = "updating", _("Updating")
         READY = "ready", _("Ready")
+        PAUSED = "paused", _("Paused")
+        DELETING = "deleting", _("Removing")
         FAILED = "failed", _("Failed")
         UNKNOWN = "unknown", _("Unknown")
+
+    #: Something is expected to happen to it by itself.
+    AT_WORK: ClassVar[frozenset[str]] = frozenset({Status.INSTALLING, Status.UPDATING, Status.DELETING})
 
     organization_id = models.BigIntegerField()
     environment_id = models.BigIntegerField()

@@ -9,12 +9,22 @@ from catalyst.core.projections import Projector, register_projector
 from marketplace.models import ApplicationStatus
 
 _Status = ApplicationStatus.Status
+#: Where Applications rest.
+_SETTLED = (_Status.READY, _Status.PAUSED)
+#: What a commit of this kind makes of what it touches. An installation is told for each Application by itself.
+_COMMITTED = {
+    "pause": _Status.UPDATING,
+    "resume": _Status.UPDATING,
+    "remove": _Status.DELETING,
+    "offboard": _Status.DELETING,
+}
 
 
 def _apply(message: Message) -> None:
     {
         "application.requested": _requested,
         "application.observed": _observed,
+        "change.committed": _committed,
         "change.failed": _failed,
         "change.retried": _retried,
     }[message.topic](message)
@@ -45,9 +55,33 @@ def _requested(message: Message) -> None:
     )
 
 
+def _committed(message: Message) -> None:
+    """A commit that pauses, resumes or removes Applications is not done before the cluster says so."""
+    said = message.payload
+    status = _COMMITTED.get(said.get("kind", ""))
+    if status is None:
+        return
+    touched = _rows(message).filter(application__in=said["applications"])
+    touched.update(status=status, status_reason="", commit=said["commit"], sequence=message.sequence)
+
+
+def _leaving(message: Message) -> None:
+    """The cluster's word on an Application that was removed: it is gone, or why it is not. Only of this removal."""
+    said = message.payload
+    rows = _rows(message).filter(application=said["application"], status=_Status.DELETING, commit=said["commit"])
+    if said["is_gone"]:
+        rows.delete()
+    else:
+        observed_at = datetime.fromisoformat(said["observed_at"])
+        rows.update(status_reason=said["status_reason"], observed_at=observed_at, sequence=message.sequence)
+
+
 def _observed(message: Message) -> None:
     """Believe the newest observation; an older one than the stored changes nothing."""
     said = message.payload
+    if said["status"] == _Status.DELETING:
+        _leaving(message)
+        return
     observed_at = datetime.fromisoformat(said["observed_at"])
     is_newer = Q(observed_at__isnull=True) | Q(observed_at__lt=observed_at)
     if said["status"] != _Status.INSTALLING:
@@ -59,25 +93,30 @@ def _observed(message: Message) -> None:
         "observed_at": observed_at,
         "sequence": message.sequence,
     }
-    if said["status"] == _Status.READY:
+    if said["status"] in _SETTLED:
         fields["applied_commit"] = said["commit"]
-    rows = _rows(message).filter(is_newer, application=said["application"])
+    # What is to be removed may still be said to run: that takes nothing from "removing".
+    rows = _rows(message).filter(is_newer, application=said["application"]).exclude(status=_Status.DELETING)
     if said["status"] == _Status.INSTALLING:
         # Flux looks again at what runs, for commits that do not touch it too: that takes nothing from "ready".
-        rows = rows.exclude(status=_Status.READY)
+        rows = rows.exclude(status__in=[*_SETTLED, _Status.UPDATING])
     rows.update(**fields)
 
 
 def _failed(message: Message) -> None:
     """A Change that ended takes its unfinished Applications with it, with its reason."""
-    unfinished = _rows(message).filter(application__in=message.payload["applications"], status=_Status.INSTALLING)
+    concerned = _rows(message).filter(application__in=message.payload["applications"])
     reason = message.payload["status_reason"]
+    unfinished = concerned.filter(status__in=[_Status.INSTALLING, _Status.UPDATING])
     unfinished.update(status=_Status.FAILED, status_reason=reason, sequence=message.sequence)
+    # Not removed in time is still being removed.
+    concerned.filter(status=_Status.DELETING).update(status_reason=reason, sequence=message.sequence)
 
 
 def _retried(message: Message) -> None:
     again = _rows(message).filter(commit=message.payload["commit"], status=_Status.FAILED).exclude(commit="")
-    again.update(status=_Status.INSTALLING, status_reason="", sequence=message.sequence)
+    status = _COMMITTED.get(message.payload.get("kind", ""), _Status.INSTALLING)
+    again.update(status=status, status_reason="", sequence=message.sequence)
 
 
 def _rows(message: Message) -> QuerySet[ApplicationStatus]:
@@ -91,7 +130,9 @@ def _clear() -> None:
 APPLICATIONS = register_projector(
     Projector(
         name="applications",
-        topics=frozenset({"application.requested", "application.observed", "change.failed", "change.retried"}),
+        topics=frozenset(
+            {"application.requested", "application.observed", "change.committed", "change.failed", "change.retried"}
+        ),
         apply=_apply,
         clear=_clear,
     )

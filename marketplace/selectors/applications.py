@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from marketplace.models import ApplicationStatus, Change
+from marketplace.selectors.installed import SETTLED
 from tenancy.models import Organization
 
 
@@ -56,7 +57,7 @@ def order_timeline(organization: Organization, order_number: str, *, paid_at: da
         .first()
     )
     applications = applications_of_order(organization, order_number)
-    ready = sum(row.status == ApplicationStatus.Status.READY for row in applications)
+    ready = sum(row.status in SETTLED for row in applications)
     steps = (
         Step("payment", "paid" if paid_at else "pending_payment", paid_at),
         _environment_step(change),
@@ -87,7 +88,7 @@ def _applications_step(applications: list[ApplicationStatus], ready: int, change
     latest = max((row.observed_at for row in applications if row.observed_at), default=None)
     if change is None or not change.commit:
         status = "pending"
-    elif total and ready == total:
+    elif change.state == Change.State.SUCCEEDED or (total and ready == total):
         status = "succeeded"
     elif any(row.status == ApplicationStatus.Status.FAILED for row in applications):
         status = "failed"

@@ -147,7 +147,7 @@ def _addon_lines(offer: Offer, addons: Iterable[str], plan: PlanRow) -> list[Pri
             raise _unavailable(slug, f"/addons/{position}")
     lines = []
     for slug, row in rows.items():
-        if _is_included(row, plan, offer.plans):
+        if is_included(row, plan, offer.plans):
             lines.append(_line("addon", row, 0))
         elif slug in wanted:
             if row.price_minor is None:
@@ -156,7 +156,7 @@ def _addon_lines(offer: Offer, addons: Iterable[str], plan: PlanRow) -> list[Pri
     return lines
 
 
-def _is_included(addon: AddOnRow, plan: PlanRow, plans: Sequence[PlanRow]) -> bool:
+def is_included(addon: AddOnRow, plan: PlanRow, plans: Sequence[PlanRow]) -> bool:
     """Tell whether the Plan, or one before it in the list, includes this Add-on."""
     if addon.included_from == AddOn.EVERY_PLAN:
         return True

@@ -16,7 +16,15 @@ from django.utils.translation import gettext as _
 from catalyst.core import outbox
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError, InvalidTransition
-from marketplace.models import Application, ApplicationStatus, Change
+from catalyst.core.incidents import open_incident
+from marketplace.models import Application, Change
+from marketplace.selectors.installed import (
+    REMOVALS,
+    applications_of,
+    has_newer_standing,
+    is_offboarded_since,
+    waiting_for,
+)
 from tenancy.services.audit import organization_stream
 
 log = structlog.get_logger(__name__)
@@ -41,6 +49,13 @@ class DeadlinePassed(DomainError):
     status = HTTPStatus.CONFLICT
 
 
+class ChangeReplaced(DomainError):
+    """What the Change wants is not true any more; doing it now would undo something newer."""
+
+    code = "change_replaced"
+    status = HTTPStatus.CONFLICT
+
+
 def move(change: Change, to: str, **fields: Any) -> None:
     """Take one step; call inside a transaction. ``fields`` are further columns to set.
 
@@ -62,6 +77,7 @@ def publish(change: Change, topic: str, *, times: int = 0, **payload: Any) -> No
         stream=organization_stream(change.organization),
         payload={
             "change": str(change.pk),
+            "kind": change.kind,
             "environment": change.environment.name,
             "environment_id": change.environment_id,
             "order": change.order_number,
@@ -85,13 +101,18 @@ def fail_change(*, change_id: Any, reason: str, now: datetime) -> bool:
     seq = change.seq if change.commit else None
     move(change, State.FAILED, status_reason=reason, finished_at=now, seq=seq)
     publish_failure(change)
+    if change.kind != Change.Kind.INSTALL:
+        # Nobody waits for it at a page: what should be paused or gone may still run.
+        open_incident(
+            kind="change_failed", subject=f"change:{change.pk}", detail=f"{change.environment.name}: {reason}"
+        )
     log.error("change_failed", change=str(change.pk), environment=change.environment.name, reason=reason, alarm=True)
     return True
 
 
 def publish_failure(change: Change) -> None:
     """Tell that a Change failed, and which Applications that concerns; call inside a transaction."""
-    slugs = sorted(Application.objects.filter(change=change).values_list("slug", flat=True))
+    slugs = list(applications_of(change).values_list("slug", flat=True))
     # A Change may fail again after a retry; each failure is a fact of its own.
     times = int(change.finished_at.timestamp() * 1_000_000) if change.finished_at else 0
     publish(change, "change.failed", times=times, applications=slugs, status_reason=change.status_reason)
@@ -102,27 +123,34 @@ def retry_change(*, change_id: Any, now: datetime) -> None:
     """Try a failed Change again, with a new deadline; the sweep does the rest.
 
     :raises InvalidTransition: it has not failed.
+    :raises ChangeReplaced: something newer was decided for its Environment.
     """
     change = lock_change(change_id)
     to = State.RECONCILING if change.commit else State.COMMITTING
     fields = {"status_reason": "", "finished_at": None, "attempts": 0, "deadline_at": now + DEADLINE}
     if change.state != State.FAILED:
         raise InvalidTransition(_("Only a failed change can be tried again."))
+    if not change.commit and _is_replaced(change):
+        raise ChangeReplaced(_("A newer change has replaced this one, so it is not tried again."))
     move(change, to, next_action_at=Now(), **fields)
     publish(change, "change.retried", times=int(now.timestamp() * 1_000_000))
 
 
 @use_case
 def settle_change(*, change_id: Any, now: datetime) -> bool:
-    """Close a committed Change as succeeded when all its Applications are ready at, or after, its commit."""
+    """Close a committed Change as succeeded when its Applications are as it wants them at, or after, its commit."""
     change = lock_change(change_id)
-    if change.state not in {State.RECONCILING, State.FAILED} or not change.commit:
+    if change.state not in {State.RECONCILING, State.FAILED} or not change.commit or not is_done(change):
         return False
-    slugs = sorted(Application.objects.filter(change=change).values_list("slug", flat=True))
-    if len(slugs) != _ready_count(change, slugs):
-        return False
-    succeed(change, slugs, now=now)
+    succeed(change, list(applications_of(change).values_list("slug", flat=True)), now=now)
     return True
+
+
+def is_done(change: Change) -> bool:
+    """Tell whether the cluster has done what a committed Change wants. One whose Applications went again never is."""
+    if waiting_for(change):
+        return False
+    return applications_of(change).exists() or not Application.objects.filter(change=change).exists()
 
 
 def succeed(change: Change, slugs: list[str], *, now: datetime) -> None:
@@ -164,8 +192,9 @@ def settleable(environment_id: int | None = None) -> list[Any]:
     return list(Change.objects.filter(waiting).order_by("created_at").values_list("pk", flat=True))
 
 
-def _ready_count(change: Change, slugs: list[str]) -> int:
-    later = Change.objects.filter(environment_id=change.environment_id, seq__gte=change.seq).exclude(commit="")
-    rows = ApplicationStatus.objects.filter(environment_id=change.environment_id, application__in=slugs)
-    ready = rows.filter(status=ApplicationStatus.Status.READY, applied_commit__in=later.values("commit"))
-    return ready.count()
+def _is_replaced(change: Change) -> bool:
+    """Tell whether younger news makes this Change wrong. What removes Applications stays right."""
+    if change.kind in REMOVALS:
+        return False
+    is_newer = is_offboarded_since if change.kind == Change.Kind.INSTALL else has_newer_standing
+    return is_newer(change.environment_id, change.log_sequence)

@@ -65,7 +65,9 @@ def commit_changes(*, environment_id: int, owner: str, now: datetime) -> int:
 def _next_waiting(environment_id: int) -> Change | None:
     """Return the Change whose turn it is, if its time has come. One that was begun is finished first."""
     waiting = Change.objects.filter(environment_id=environment_id, state=Change.State.COMMITTING)
-    first = waiting.order_by(F("seq").asc(nulls_last=True), "created_at", "pk").values_list("pk", flat=True).first()
+    # In the order of the log: what was decided last is written last.
+    turns = waiting.order_by(F("seq").asc(nulls_last=True), "log_sequence", "created_at", "pk")
+    first = turns.values_list("pk", flat=True).first()
     return waiting.filter(pk=first, next_action_at__lte=Now()).first() if first else None
 
 
@@ -112,12 +114,14 @@ def _begin(*, change_id: Any, environment_id: int, owner: str, now: datetime) ->
     """Store everything that determines the commit before it is written.
 
     :raises LeaseLost: another writer has taken over.
-    :raises DeadlinePassed: the Change is too old to be begun.
+    :raises DeadlinePassed: the installation is too old to be begun. Anything else is late rather than never.
     """
     environment = lock_leased(environment_id=environment_id, owner=owner)
     change = changes.lock_change(change_id)
     if change.deadline_at is not None and change.deadline_at <= now:
-        raise changes.DeadlinePassed(_("It could not be saved in time. Our staff have been told."))
+        if change.kind == Change.Kind.INSTALL:
+            raise changes.DeadlinePassed(_("It could not be saved in time. Our staff have been told."))
+        Change.objects.filter(pk=change.pk).update(deadline_at=now + changes.DEADLINE)
     if change.seq is None or change.base_commit != environment.head_commit:
         change.seq = environment.head_seq + 1
         change.base_commit = environment.head_commit
@@ -137,7 +141,7 @@ def _write_objects(repository: BareRepository, environment: Environment, change:
         changes_between(base, target),
         allowed=ALLOWED_PATHS,
         author=_author(change),
-        committer=Person("Catalyst", f"catalyst@{get_sovereign().domain}"),
+        committer=_platform(),
         message=_message(change),
         when=change.committed_at,
     )
@@ -145,7 +149,13 @@ def _write_objects(repository: BareRepository, environment: Environment, change:
 
 def _author(change: Change) -> Person:
     who = change.author
+    if who is None:
+        return _platform()
     return person(who.display_name, user_id=str(who.uuid), sovereign_domain=get_sovereign().domain)
+
+
+def _platform() -> Person:
+    return Person("Catalyst", f"catalyst@{get_sovereign().domain}")
 
 
 def _message(change: Change) -> str:
@@ -154,7 +164,7 @@ def _message(change: Change) -> str:
         "Catalyst-Seq": str(change.seq),
         "Catalyst-Order": change.order_number,
     }
-    return build_message(change.summary, trailers=trailers)
+    return build_message(change.summary, reason=change.reason, trailers=trailers)
 
 
 def _adopt(repository: BareRepository, environment: Environment, head: str, *, owner: str, now: datetime) -> int:

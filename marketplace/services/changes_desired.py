@@ -14,6 +14,7 @@ from catalyst.core.gitops import kustomize
 from marketplace.manifests.facts import EnvironmentFacts, Intent, Lock, LockEntry, ManifestsRefused, RenderSettings
 from marketplace.manifests.render import render
 from marketplace.models import Application, Blueprint, BlueprintVersion, Change
+from marketplace.selectors.installed import standing_applications
 from tenancy.models import Environment
 from tenancy.selectors.sovereign import get_sovereign
 
@@ -21,25 +22,36 @@ RESOLVER_VERSION: Final = "1"
 #: Where Applications run until a Sovereign can name its own host clusters: one of them, in the primary location.
 HOST_CLUSTER: Final = "hz-fsn-rtz"
 _LONGEST_LABEL: Final = 63
+#: What a Change of this kind makes of every Application.
+STATES: Final[Mapping[str, str]] = {
+    Change.Kind.PAUSE: Application.State.PAUSED,
+    Change.Kind.RESUME: Application.State.ACTIVE,
+}
 _REPOSITORIES: Final = {Blueprint.Source.PUBLIC: "catalog", Blueprint.Source.SOVEREIGN: "catalog-sovereign"}
 
 
 def desired_applications(environment: Environment, *, change: Change | None) -> list[Application]:
     """Return the Applications that ``main`` holds once ``change`` is committed (None: today).
 
-    Those are the ones of committed Changes and of ``change``, with everything they are bound to. Another Change that
-    is planned but not committed adds nothing: it has a commit of its own.
+    Those are the ones of committed Changes and of ``change``, with everything they are bound to, without those that it
+    removes. Another Change that is planned but not committed adds and removes nothing: it has a commit of its own.
     """
-    rows = Application.objects.filter(environment=environment).select_related("blueprint_version__blueprint", "change")
-    by_slug = {row.slug: row for row in rows}
-    is_own = change.pk if change else None
-    wanted = {row.slug for row in by_slug.values() if row.change.commit or row.change_id == is_own}
-    pending = list(wanted)
+    own = change.pk if change else None
+    rows = [
+        row for row in standing_applications(environment.pk) if row.removed_by_id is None or row.removed_by_id != own
+    ]
+    # Of two with one name the younger has the older one's place, whose removal could not be committed.
+    known = {row.slug: row for row in rows}
+    wanted = {row.slug: row for row in rows if row.change.commit or row.change_id == own}
+    pending = list(wanted.values())
     while pending:
-        bound = set(by_slug[pending.pop()].bindings.values()) - wanted
-        wanted |= bound
+        bound = [known[slug] for slug in set(pending.pop().bindings.values()) if slug not in wanted]
+        wanted |= {row.slug: row for row in bound}
         pending += bound
-    return [by_slug[slug] for slug in sorted(wanted)]
+    if change is not None and change.kind in STATES:
+        for row in wanted.values():
+            row.state = STATES[change.kind]
+    return [wanted[slug] for slug in sorted(wanted)]
 
 
 def desired_files(environment: Environment, applications: Iterable[Application], *, readme: str) -> dict[str, bytes]:

@@ -11,8 +11,9 @@ from catalyst.core.failpoints import fp
 from catalyst.core.gitops.repository import BareRepository, changes_between
 from marketplace.manifests.facts import EnvironmentFacts
 from marketplace.models import Application, Blueprint, Change
+from marketplace.selectors.installed import REMOVALS, applications_of, standing_applications
 from marketplace.services import changes
-from marketplace.services.changes_desired import environment_facts
+from marketplace.services.changes_desired import STATES, desired_applications, environment_facts
 from marketplace.services.changes_lease import lock_leased
 from tenancy.models import Environment
 from tenancy.services.audit import organization_stream
@@ -22,13 +23,15 @@ _INTENT = "application.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a commit changed: paths by kind of change, and the Applications that it brought."""
+    """What a commit changed: paths by kind of change, and the Applications that it brought, altered or took away."""
 
     sha: str
     base: str
     seq: int
     files: Mapping[str, list[str]]
     introduced: frozenset[str]
+    altered: frozenset[str]
+    withdrawn: frozenset[str]
 
 
 def describe_commit(repository: BareRepository, *, sha: str, base: str, seq: int) -> Written:
@@ -39,8 +42,12 @@ def describe_commit(repository: BareRepository, *, sha: str, base: str, seq: int
     added = [path for path in touched if path not in before]
     removed = [path for path, content in touched.items() if content is None]
     modified = [path for path in touched if path in before and path in after]
-    introduced = frozenset(path.split("/")[1] for path in added if path.endswith(f"/{_INTENT}"))
-    return Written(sha, base, seq, {"added": added, "modified": modified, "removed": removed}, introduced)
+    files = {"added": added, "modified": modified, "removed": removed}
+    return Written(sha, base, seq, files, _intents(added), _intents(modified), _intents(removed))
+
+
+def _intents(paths: list[str]) -> frozenset[str]:
+    return frozenset(path.split("/")[1] for path in paths if path.endswith(f"/{_INTENT}"))
 
 
 @use_case
@@ -65,26 +72,38 @@ def record_commit(*, change_id: Any, environment_id: int, owner: str, written: W
     )
     environment.head_commit, environment.head_seq = written.sha, written.seq
     environment.save(update_fields=["head_commit", "head_seq"])
-    # What this commit brought is its own, also a service that a failed Change had asked for first.
-    brought = Application.objects.filter(environment=environment, slug__in=written.introduced)
-    brought.update(change=change)
-    slugs = sorted(written.introduced)
+    slugs = _take_effect(change, environment, written)
     at = change.committed_at.isoformat() if change.committed_at else ""
     changes.publish(
         change, "change.committed", seq=written.seq, base=written.base, at=at, files=written.files, applications=slugs
     )
-    _announce_applications(change)
-    if not slugs:
+    if change.kind == Change.Kind.INSTALL:
+        _announce_applications(change)
+    if changes.is_done(change):
         changes.succeed(change, slugs, now=now)
     fp("install.record.in_tx")
     return True
 
 
+def _take_effect(change: Change, environment: Environment, written: Written) -> list[str]:
+    """Let the rows say what ``main`` says now; return the names of the Applications that this commit touched."""
+    if change.kind == Change.Kind.INSTALL:
+        rows = [row.pk for row in desired_applications(environment, change=change) if row.slug in written.introduced]
+        # What this commit brought is its own, also a service that a failed Change had asked for first.
+        Application.objects.filter(pk__in=rows).update(change=change)
+        return sorted(written.introduced)
+    if change.kind in REMOVALS:
+        return sorted(written.withdrawn)
+    # Also what is not committed yet: it must not start while nothing may run.
+    standing = standing_applications(environment.pk).values("pk")
+    Application.objects.filter(pk__in=standing).update(state=STATES[change.kind])
+    return sorted(written.altered)
+
+
 def _announce_applications(change: Change) -> None:
     environment = Environment.objects.select_related("organization").get(pk=change.environment_id)
     facts = environment_facts(environment)
-    rows = Application.objects.filter(change=change).select_related("blueprint_version__blueprint").order_by("slug")
-    for row in rows:
+    for row in applications_of(change):
         outbox.publish(
             topic="application.requested",
             key=f"application.requested:{row.pk}:{change.pk}",

@@ -7,7 +7,8 @@ import structlog
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from marketplace.models import Application, ApplicationStatus, Change
+from marketplace.models import ApplicationStatus, Change
+from marketplace.selectors.installed import SETTLED, waiting_for
 from marketplace.services import changes
 from marketplace.services.changes_commit import commit_changes
 
@@ -37,9 +38,20 @@ def _fail_overdue(change_id: Any, *, now: datetime) -> None:
     change = overdue.first()
     if change is None:
         return
-    slugs = Application.objects.filter(change=change).values("slug")
-    rows = ApplicationStatus.objects.filter(environment_id=change.environment_id, application__in=slugs)
-    late = rows.exclude(status=ApplicationStatus.Status.READY).order_by("application")
-    named = ", ".join(f"{row.application}: {row.status_reason or row.get_status_display()}" for row in late)
-    reason = _("Not ready in time: %(applications)s") % {"applications": named or "–"}
+    late = _named(change)
+    reason = _("Not ready in time: %(applications)s") % {"applications": late}
+    if not late:
+        reason = _("The Applications were removed before they were ready.")
     changes.fail_change(change_id=change.pk, reason=reason, now=now)
+
+
+def _named(change: Change) -> str:
+    """Name what a Change still waits for, with what the cluster said last of it."""
+    slugs = waiting_for(change)
+    rows = ApplicationStatus.objects.filter(environment_id=change.environment_id, application__in=slugs)
+    said = {row.application: row for row in rows.exclude(status__in=SETTLED)}
+    return ", ".join(f"{slug}: {_said(said[slug])}" if slug in said else slug for slug in slugs)
+
+
+def _said(row: ApplicationStatus) -> str:
+    return row.status_reason or row.get_status_display()

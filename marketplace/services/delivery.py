@@ -11,10 +11,12 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError
 from marketplace.models import Application, Change
+from marketplace.selectors.installed import is_offboarded_since, is_suspended
 from marketplace.services import changes
 from marketplace.services.changes_commit import commit_changes
 from marketplace.services.delivery_plan import Plan, plan_applications
@@ -26,7 +28,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PaidOrder:
-    """What ``order.paid`` says. ``config`` maps a Blueprint's name to what the buyer set for it."""
+    """What ``order.paid`` says. ``config`` maps a Blueprint's name to what the buyer set for it.
+
+    ``log_sequence`` is the event's place in the log. An order that changes a subscription may bring no Blueprint.
+    """
 
     number: str
     organization_id: int
@@ -34,6 +39,14 @@ class PaidOrder:
     env_type: str
     blueprints: tuple[str, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
+    log_sequence: int = 0
+    is_change: bool = False
+    #: What was scheduled for the end of a period comes without an order: then the event that brings it names it.
+    cause: str = ""
+
+    @property
+    def has_nothing_to_install(self) -> bool:
+        return self.is_change and not self.blueprints
 
 
 class InstallationNotPlanned(DomainError):
@@ -43,7 +56,7 @@ class InstallationNotPlanned(DomainError):
     status = HTTPStatus.CONFLICT
 
 
-def paid_order(payload: Mapping[str, Any]) -> PaidOrder:
+def paid_order(payload: Mapping[str, Any], *, log_sequence: int) -> PaidOrder:
     """Read the event's payload."""
     return PaidOrder(
         number=payload["order"],
@@ -52,6 +65,24 @@ def paid_order(payload: Mapping[str, Any]) -> PaidOrder:
         env_type=payload["env_type"],
         blueprints=tuple(payload["blueprints"]),
         config=payload.get("config") or {},
+        log_sequence=log_sequence,
+        is_change=bool(payload.get("change")),
+    )
+
+
+def scheduled_order(payload: Mapping[str, Any], *, cause: str, log_sequence: int) -> PaidOrder | None:
+    """Read what ``subscription.changed`` installs at the end of a period; None when that is nothing."""
+    if not payload.get("install"):
+        return None
+    return PaidOrder(
+        number="",
+        organization_id=payload["organization"],
+        buyer_id=payload["user"],
+        env_type=payload["env_type"],
+        blueprints=tuple(payload["install"]),
+        config=payload.get("config") or {},
+        log_sequence=log_sequence,
+        cause=f"{cause}:install",
     )
 
 
@@ -70,6 +101,9 @@ def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
     change = _change_of_order(order)
     if change is not None and not _is_unplanned(change):
         return change
+    if change is None and is_offboarded_since(environment.pk, order.log_sequence):
+        reason = _("The subscription ended before this was installed.")
+        return _record_refusal(None, environment, order, buyer, reason=reason, now=now)
     try:
         with transaction.atomic(savepoint=True):
             plan = plan_applications(
@@ -81,12 +115,15 @@ def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
 
 
 def _change_of_order(order: PaidOrder) -> Change | None:
-    return Change.objects.filter(order_number=order.number).first()
+    known = {"cause": order.cause} if order.cause else {"order_number": order.number}
+    return Change.objects.filter(**known).first()
 
 
 def _is_unplanned(change: Change) -> bool:
+    """Tell whether the Change failed before it was planned, and is still to be."""
     is_bare = not Application.objects.filter(change=change).exists()
-    return change.state == Change.State.FAILED and not change.commit and is_bare and bool(change.install)
+    is_open = change.state == Change.State.FAILED and not change.commit and is_bare and bool(change.install)
+    return is_open and not is_offboarded_since(change.environment_id, change.log_sequence)
 
 
 def _record_plan(
@@ -98,8 +135,10 @@ def _record_plan(
         changes.move(change, Change.State.COMMITTING, status_reason="", finished_at=None)
         change.summary, change.deadline_at = plan.summary, now + changes.DEADLINE
         change.save(update_fields=["summary", "deadline_at"])
+    # Nothing that is installed while the Environment is suspended may run.
+    state = Application.State.PAUSED if is_suspended(environment.pk) else Application.State.ACTIVE
     for row in plan.added:
-        row.change = change
+        row.change, row.state = change, state
     Application.objects.bulk_create(plan.added)
     Application.objects.bulk_update(plan.extended, ["requested_by"])
     # Planned at the second attempt is a fact of its own.
@@ -130,7 +169,9 @@ def _new_change(environment: Environment, order: PaidOrder, buyer: User, *, now:
         environment=environment,
         author=buyer,
         order_number=order.number,
+        cause=order.cause,
         install=list(order.blueprints),
+        log_sequence=order.log_sequence,
         deadline_at=now + changes.DEADLINE,
         **fields,
     )

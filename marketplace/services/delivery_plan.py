@@ -16,6 +16,7 @@ from marketplace.models import Application, BlueprintVersion
 from marketplace.selectors.blueprint_index import index_of
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.dependencies import Candidate, Edge, Lock, LockEntry, Root, resolve
+from marketplace.selectors.installed import current_applications
 from marketplace.selectors.offer import load_offer
 from marketplace.selectors.version_ranges import parse_version
 from tenancy.models import Environment, User
@@ -44,11 +45,7 @@ def plan_applications(
 
     :raises Unresolvable: a dependency cannot be met today.
     """
-    rows = list(
-        Application.objects.filter(environment=environment)
-        .select_related("blueprint_version__blueprint", "change")
-        .order_by("slug")
-    )
+    rows = list(current_applications(environment.pk))
     present = {row.slug: row for row in rows}
     roots = _name_roots(blueprints, taken=set(present))
     offer = load_offer(environment.organization, currency=str(get_sovereign().currency_id), at=now)

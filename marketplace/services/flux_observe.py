@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from catalyst.core import outbox
 from catalyst.core.database import use_case
 from marketplace.models import Application, ApplicationStatus, Change, FluxMessage
+from marketplace.selectors.installed import SETTLED, last_standing_seq
 from tenancy.services.audit import organization_stream
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,11 @@ _BATCH: Final = 500
 _REVISION = re.compile(r"main@sha1:([0-9a-f]{40})")
 #: With ``wait: true`` this is said only after every object has become healthy.
 _READY_REASON: Final = "ReconciliationSucceeded"
+#: The Kustomization over all Applications; it has nothing of its own.
+_ROOT: Final = "applications"
+#: What Flux writes when a Kustomization has been taken away, one line for each of its objects.
+_DELETED = re.compile(r"(?:\S+/\S+ (?:deleted|skipped)\n?)+")
+_Status = ApplicationStatus.Status
 
 
 class NotRecordedYet(Exception):
@@ -38,6 +44,7 @@ class Observation:
     status_reason: str
     commit: str
     seq: int
+    is_gone: bool = False
 
 
 def process_messages() -> int:
@@ -57,53 +64,111 @@ def process_message(*, message_id: int) -> bool:
         return False
     try:
         with transaction.atomic(savepoint=True):
-            observation = _observation(message)
-            if observation is not None:
+            observations = _observations(message)
+            for observation in observations:
                 _publish(message, observation)
     except Exception as error:
         _postpone(message, error)
         return True
-    note = "" if observation else "nothing to observe"
+    note = "" if observations else "nothing to observe"
     FluxMessage.objects.filter(pk=message.pk).update(state=FluxMessage.State.DONE, last_error=note)
     return True
 
 
-def _observation(message: FluxMessage) -> Observation | None:
-    """Return what the message says of an Application of its own Environment.
+def _observations(message: FluxMessage) -> list[Observation]:
+    """Return what the message says of Applications of its own Environment.
 
     :raises NotRecordedYet: the commit may be ours and is not recorded yet.
     """
     payload, environment = message.payload, message.environment
     revision = _REVISION.fullmatch(payload["revision"])
     if payload["kind"] != "Kustomization" or payload["namespace"] != f"env-{environment.name}" or revision is None:
-        return None
-    rows = Application.objects.filter(environment=environment, slug=payload["name"]).select_related("change")
-    application = rows.first()
-    if application is None:
-        return None
+        return []
+    applications = Application.objects.filter(environment=environment).select_related("change", "removed_by")
+    rows = list(applications.filter(slug=payload["name"]).order_by("-pk"))
+    if not rows and payload["name"] != _ROOT:
+        return []
     sha = revision[1]
     seq = Change.objects.filter(environment=environment, commit=sha).values_list("seq", flat=True).first()
-    wanted = application.change.seq
-    if seq is None or wanted is None:
+    if seq is None:
         raise NotRecordedYet(sha)
-    if seq < wanted:
-        return None  # of a tree that did not hold this Application's present state
-    status = _status(payload["severity"], payload["reason"])
-    said = f"{payload['reason']}: {payload['message']}" if status == ApplicationStatus.Status.FAILED else ""
-    return Observation(application.slug, status, said, sha, seq)
+    if payload["name"] == _ROOT:
+        return [_gone(row, message) for row in _never_seen(environment.pk, seq)]
+    found = next((row for row in rows if _stands_at(row, seq)), None)
+    observation = _observation(found, message, sha=sha, seq=seq) if found else None
+    return [observation] if observation else []
 
 
-def _status(severity: str, reason: str) -> str:
+def _stands_at(row: Application, seq: int) -> bool:
+    """Tell whether the tree of this number holds this Application, and not another one of its name."""
+    is_there = row.change.seq is not None and bool(row.change.commit) and row.change.seq <= seq
+    end = row.removed_by.seq if row.removed_by and row.removed_by.commit else None
+    return is_there and (end is None or seq < end)
+
+
+def _observation(row: Application, message: FluxMessage, *, sha: str, seq: int) -> Observation | None:
+    """Return what the message says of an Application whose tree this is.
+
+    :raises NotRecordedYet: the cluster has removed it, and the commit that says so is not recorded yet.
+    """
+    payload = message.payload
+    is_error = payload["severity"] == "error"
+    said = f"{payload['reason']}: {payload['message']}" if is_error else ""
+    is_deleted = not is_error and _DELETED.fullmatch(payload["message"]) is not None
+    if row.removed_by is not None and row.removed_by.commit:
+        if is_error:
+            return Observation(row.slug, _Status.DELETING, said, row.removed_by.commit, seq)
+        return _gone(row, message) if is_deleted and row.gone_at is None else None
+    if row.removed_by is not None and is_deleted:
+        raise NotRecordedYet(sha)
+    if seq < last_standing_seq(row.environment_id):
+        return None  # of a tree in which it still ran, or was still paused
+    status = _status(row, payload["severity"], payload["reason"])
+    if status in SETTLED:
+        _note_replaced(row, message)
+    return Observation(row.slug, status, said, sha, seq)
+
+
+def _note_replaced(row: Application, message: FluxMessage) -> None:
+    """Note that removed Applications of this name are gone: the cluster has put this one in their place."""
+    older = Application.objects.filter(environment_id=row.environment_id, slug=row.slug, pk__lt=row.pk)
+    older.filter(removed_by__isnull=False, gone_at__isnull=True).update(gone_at=message.occurred_at)
+
+
+def _status(row: Application, severity: str, reason: str) -> str:
     if severity == "error":
-        return ApplicationStatus.Status.FAILED
-    return ApplicationStatus.Status.READY if reason == _READY_REASON else ApplicationStatus.Status.INSTALLING
+        return _Status.FAILED
+    if reason != _READY_REASON:
+        return _Status.INSTALLING
+    return _Status.PAUSED if row.state == Application.State.PAUSED else _Status.READY
+
+
+def _gone(row: Application, message: FluxMessage) -> Observation:
+    """Note that the cluster has deleted a removed Application."""
+    assert row.removed_by is not None
+    assert row.removed_by.seq is not None
+    Application.objects.filter(pk=row.pk).update(gone_at=message.occurred_at)
+    return Observation(row.slug, _Status.DELETING, "", row.removed_by.commit, row.removed_by.seq, is_gone=True)
+
+
+def _never_seen(environment_id: int, seq: int) -> list[Application]:
+    """Return the Applications that were removed before the cluster began with them: it says nothing of them itself.
+
+    The tree of this number is applied and does not hold them any more.
+    """
+    removed = Application.objects.filter(environment_id=environment_id, gone_at__isnull=True, removed_by__seq__lte=seq)
+    rows = list(removed.exclude(removed_by__commit="").exclude(change__commit="").select_related("removed_by"))
+    slugs = [row.slug for row in rows]
+    statuses = ApplicationStatus.objects.filter(environment_id=environment_id, application__in=slugs)
+    seen = set(statuses.filter(observed_at__isnull=False).values_list("application", flat=True))
+    return [row for row in rows if row.slug not in seen]
 
 
 def _publish(message: FluxMessage, observation: Observation) -> None:
     environment = message.environment
     outbox.publish(
         topic="application.observed",
-        key=f"application.observed:{message.pk}",
+        key=f"application.observed:{message.pk}:{observation.application}",
         stream=organization_stream(environment.organization),
         payload={
             "environment": environment.name,
@@ -113,6 +178,7 @@ def _publish(message: FluxMessage, observation: Observation) -> None:
             "status_reason": observation.status_reason,
             "commit": observation.commit,
             "seq": observation.seq,
+            "is_gone": observation.is_gone,
             "observed_at": message.occurred_at.isoformat(),
         },
     )

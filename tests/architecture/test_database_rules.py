@@ -105,6 +105,10 @@ CONSTRAINTS = [
     "subscriptionchange_subscription",
     "subscriptionevent_legal",
     "subscriptionevent_seq",
+    "change_author",
+    "change_kind",
+    "application_removed_by",
+    "application_gone_when_removed",
 ]
 
 INDEXES = [
@@ -126,6 +130,8 @@ INDEXES = [
     "subscription_due",
     "subscription_one_live",
     "subscriptionchange_one_open",
+    "application_once",
+    "change_once_per_cause",
 ]
 
 TRIGGERS = [

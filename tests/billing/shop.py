@@ -106,6 +106,26 @@ class Shop:
         return start_checkout(request=self.request(**changes), now=timezone.now())
 
 
+def open_shop(sovereign: Sovereign, organization: Organization, buyer: User) -> Shop:
+    """Put a Plan and an Application on the shelf; no processor keys are stored yet."""
+    factories.PlanFactory.create(slug="m", title_en="M", title_ar="M")
+    factories.PriceFactory.create(kind="plan", reference="m", amount_minor=PLAN_MINOR)
+    factories.PriceFactory.create(kind="blueprint", reference="bp-wordpress", amount_minor=0)
+    blueprint = factories.BlueprintFactory.create(slug="wordpress", title="WordPress")
+    factories.BlueprintVersionFactory.create(
+        blueprint=blueprint,
+        version="1.0.0",
+        major=1,
+        minor=0,
+        patch=0,
+        contract={"spec": {"footprint": {"memoryMiB": 256, "cpuMilli": 250, "diskGiB": 5}, "depends": []}},
+        files={},
+    )
+    staff = factories.UserFactory.create(email="staff@example.com", staff_role=User.StaffRole.ADMIN)
+    open_account(organization=organization, sovereign=sovereign)
+    return Shop(sovereign=sovereign, organization=organization, buyer=buyer, staff=staff)
+
+
 @dataclass(frozen=True)
 class Books:
     """What the database says of one Organization and one Voucher, to compare before and after."""

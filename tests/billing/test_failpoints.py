@@ -5,15 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from billing.services.credit_grants import request_grant
+from billing.services.credit_reversals import reverse_grant
+from billing.services.disputes import follow_dispute
+from billing.services.psp import get_processor
 from catalyst.core import failpoints
 from catalyst.core.failpoints import REGISTRY, armed, crash, fp
+from catalyst.core.money import Money
 from tests.billing.killed import Purchase, make_purchase, sweep
 from tests.billing.shop import Shop
+from tests.billing.sold import sell
 from tests.stripe_standin import Fault, StripeStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOWS = ("checkout.", "refund.", "redeem.")
+FLOWS = ("checkout.", "refund.", "redeem.", "dispute.", "grant.", "reversal.", "invoice.")
 
 
 def _session_of(purchase: Purchase) -> str:
@@ -46,6 +53,27 @@ def fail_and_be_paid_late(shop: Shop, standin: StripeStandIn) -> None:
     sweep()
 
 
+def refund_and_dispute(shop: Shop, standin: StripeStandIn) -> None:
+    refunded, refused, _disputed = (sell(shop, slug) for slug in ("refunded", "refused", "disputed"))
+    refunded.refund(None)
+    standin.script("refunds.create", Fault.ERROR_402)
+    refused.refund(None)
+    dispute = standin.dispute(standin.all("charge")[-1]["id"])
+    follow_dispute(get_processor(), str(dispute["id"]), actor="webhook", now=timezone.now())
+
+
+def give_credit_and_take_it_back(shop: Shop) -> None:
+    grant = request_grant(
+        organization=shop.organization,
+        amount=Money(1_000, "OMR"),
+        reason="The outage",
+        actor=shop.staff,
+        now=timezone.now(),
+        key="give-once",
+    )
+    reverse_grant(grant_id=grant.pk, reason="Wrong customer", actor=shop.staff, now=timezone.now())
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_plain_run_reaches_every_point(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failpoints, "hits", {})
@@ -54,6 +82,8 @@ def test_a_plain_run_reaches_every_point(shop: Shop, monkeypatch: pytest.MonkeyP
     buy_by_card(shop, shop.standin)
     buy_from_credit(shop, shop.standin)
     fail_and_be_paid_late(shop, shop.standin)
+    refund_and_dispute(shop, shop.standin)
+    give_credit_and_take_it_back(shop)
 
     wanted = {name for name in REGISTRY if name.startswith(FLOWS)}
     assert sorted(wanted - set(failpoints.hits)) == []

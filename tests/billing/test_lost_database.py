@@ -4,13 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
 
-from catalyst.core.database import fetch_one
 from catalyst.core.failpoints import armed
 from tests.billing.killed import Purchase, make_purchase, sweep
 from tests.billing.shop import VOUCHER_MINOR, Books, Shop
-from tests.conftest import owner_connection
+from tests.crash.deaths import end_backend, lose_the_commit
 from tests.crash.races import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,27 +20,6 @@ GIVEN_BACK = Books(0, 0, [], ["released"], ["cancelled"], ["compensated"], 0, 0)
 @pytest.fixture
 def purchase(shop: Shop) -> Purchase:
     return make_purchase(shop, "company")
-
-
-def cut() -> None:
-    """End this connection as an administrator or a failing server would."""
-    mine = fetch_one("SELECT pg_backend_pid()")
-    with owner_connection() as owner:
-        # Wait for its end, up to five seconds.
-        owner.execute("SELECT pg_terminate_backend(%s, 5000)", mine)
-
-
-def lose_the_commit() -> None:
-    """Let the next COMMIT happen, and its answer be lost."""
-    mine: Any = connection
-    right: Callable[[], None] = mine._commit
-
-    def commit_and_lose() -> None:
-        del mine._commit
-        right()
-        raise OperationalError("server closed the connection unexpectedly")
-
-    mine._commit = commit_and_lose
 
 
 def buy_while(purchase: Purchase, point: str, action: Callable[[], None]) -> int:
@@ -66,7 +43,7 @@ def assert_code_works(purchase: Purchase) -> None:
 
 
 def test_a_cut_in_the_reservation_writes_nothing(purchase: Purchase) -> None:
-    assert buy_while(purchase, "checkout.T1.in_tx", cut) in (500, 503)
+    assert buy_while(purchase, "checkout.T1.in_tx", end_backend) in (500, 503)
 
     assert purchase.books() == UNTOUCHED
     assert_code_works(purchase)
@@ -76,7 +53,7 @@ def test_a_cut_in_the_reservation_writes_nothing(purchase: Purchase) -> None:
 def test_a_cut_before_the_hand_over_is_undone_by_the_sweeper(purchase: Purchase, point: str) -> None:
     assert purchase.shop.standin is not None
     purchase.shop.standin.keys.clear()
-    point_is_reached = buy_while(purchase, point, cut)
+    point_is_reached = buy_while(purchase, point, end_backend)
     purchase.shop.standin.keys.add("sk_test_standin")
 
     sweep()
@@ -87,7 +64,7 @@ def test_a_cut_before_the_hand_over_is_undone_by_the_sweeper(purchase: Purchase,
 
 
 def test_a_cut_in_the_hand_over_gives_everything_back_at_once(purchase: Purchase) -> None:
-    assert buy_while(purchase, "checkout.T3.in_tx", cut) == 503
+    assert buy_while(purchase, "checkout.T3.in_tx", end_backend) == 503
 
     assert purchase.books() == GIVEN_BACK
     sweep()

@@ -141,7 +141,7 @@ def test_control_without_the_condition_and_the_cap_all_twelve_win(shops: list[Sh
 
     def take_place(voucher: Voucher, *, column: str) -> None:
         all_have_looked.wait(30)
-        execute(f"UPDATE billing_voucher SET {column} = {column} + 1 WHERE id = %s", [voucher.pk])
+        execute(f"UPDATE billing_voucher SET {column} = {column} + 1 WHERE id = %s", [voucher.pk], prepared=True)
 
     with (
         without_constraint("billing_voucher", "voucher_cap"),
@@ -160,7 +160,7 @@ def test_control_without_the_condition_alone_the_cap_refuses(shops: list[Shop]) 
     code = shops[0].code(voucher)
 
     def take_place(voucher: Voucher, *, column: str) -> None:
-        execute(f"UPDATE billing_voucher SET {column} = {column} + 1 WHERE id = %s", [voucher.pk])
+        execute(f"UPDATE billing_voucher SET {column} = {column} + 1 WHERE id = %s", [voucher.pk], prepared=True)
 
     with mock.patch.object(checkout_reserve, "take_place", take_place):
         outcomes = race([partial(buy_by_service, shop, code) for shop in shops])

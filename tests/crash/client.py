@@ -61,6 +61,10 @@ class CrashServer:
         """Send signed bytes as they are."""
         return self._run({"do": "post", "path": path, "body": body.decode(), "headers": headers}, kill_at, 1)
 
+    def refund(self, invoice_id: int, amount_minor: int | None, key: str, *, kill_at: str = "") -> Ending:
+        """Refund an invoice in a process that dies at the first hit of ``kill_at``."""
+        return self._run({"do": "refund", "invoice": invoice_id, "amount": amount_minor, "key": key}, kill_at, 1)
+
     def sweep(self, *, kill_at: str = "") -> Ending:
         """Run the sweepers once; they die at the first hit of ``kill_at``."""
         return self._run({"do": "sweep"}, kill_at, 1)

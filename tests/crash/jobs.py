@@ -4,9 +4,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from billing.services.refunds import refund_invoice
+from billing.tasks import cards as card_tasks
 from billing.tasks import checkouts as tasks
+from billing.tasks import refunds as refund_tasks
+from billing.tasks import subscriptions as subscription_tasks
 from tests.crash.controls import redeemed_before_the_order
 
 Job = Mapping[str, Any]
@@ -22,7 +27,7 @@ WAYS: dict[str, Callable[[], AbstractContextManager[None]]] = {
 def run_job(job: Job) -> Answer:
     """Do the job and return what its caller would have seen."""
     with WAYS[job.get("way", "")]():
-        return {"post": post, "sweep": sweep}[job["do"]](job)
+        return {"post": post, "refund": refund, "sweep": sweep}[job["do"]](job)
 
 
 def post(job: Job) -> Answer:
@@ -34,9 +39,25 @@ def post(job: Job) -> Answer:
     return {"status": response.status_code, "body": response.content.decode()}
 
 
+def refund(job: Job) -> Answer:
+    """Refund as the admin's view would."""
+    note = refund_invoice(
+        invoice_id=job["invoice"],
+        amount_minor=job["amount"],
+        reason="Not what they needed",
+        actor="staff",
+        now=timezone.now(),
+        key=job["key"],
+    )
+    return {"credit_note": note.pk}
+
+
 def sweep(job: Job) -> Answer:
     """Let beat come round once."""
     tasks.sweep_checkouts_task()
     tasks.sweep_psp_calls_task()
     tasks.sweep_stripe_events_task()
+    subscription_tasks.sweep_subscriptions_task()
+    refund_tasks.sweep_refunds_task()
+    card_tasks.sweep_card_calls_task()
     return {}

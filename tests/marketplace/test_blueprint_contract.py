@@ -93,7 +93,7 @@ def test_reads_a_whole_contract() -> None:
         (("spec", "pricing", "monthlyBaisa"), 2005, ("BP-P01", "spec.pricing.monthlyBaisa")),
         (("spec", "pricing", "monthlyBaisa"), True, ("BP-P01", "spec.pricing.monthlyBaisa")),
         (("spec", "footprint", "diskGiB"), "2", ("BP-P01", "spec.footprint.diskGiB")),
-        (("spec", "manifests", "source", "kind"), "HelmChart", ("BP-M01", "spec.manifests.source.kind")),
+        (("spec", "manifests", "source", "kind"), "OAM", ("BP-M01", "spec.manifests.source.kind")),
         (("spec", "manifests", "source", "path"), "/etc", ("BP-M01", "spec.manifests.source.path")),
     ],
 )
@@ -113,11 +113,59 @@ def test_refuses_ranges_without_end_or_meaning(text: str) -> None:
     assert ("BP-D01", "spec.depends.0.version") in findings(source)
 
 
-@pytest.mark.parametrize("key", ["when", "values"])
-def test_refuses_fields_that_would_do_nothing(key: str) -> None:
-    source = changed(lambda document: document["spec"]["depends"][0].update({key: "x"}))
+def test_reads_conditions_and_values() -> None:
+    words = {"when": "{{ .config.cache == true }}", "values": {"name": "{{ .application.name }}", "plain": ["x"]}}
+    contract = parse_contract(changed(lambda document: document["spec"]["depends"][0].update(words)))
+
+    assert contract.depends[0].when == "{{ .config.cache == true }}"
+    assert contract.depends[0].values == {"name": "{{ .application.name }}", "plain": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("when", "{{ .config.missing == true }}"),
+        ("when", "{{ .Values.cache }}"),
+        ("when", "{{ if .config.cache }}"),
+        ("when", "__import__('os')"),
+        ("values", {"name": "{{ .config.missing }}"}),
+        ("values", {"name": "{{ .organization.name }}"}),
+        ("values", {"name": "db-{{ .application.name }}"}),
+        ("values", {"name": "{{ .application.name | quote }}"}),
+        ("values", {"deep": [{"name": "{{ now }}"}]}),
+        ("values", ["x"]),
+    ],
+)
+def test_refuses_conditions_and_values_that_nothing_can_answer(key: str, value: Any) -> None:
+    source = changed(lambda document: document["spec"]["depends"][0].update({key: value}))
 
     assert findings(source) == {("BP-D05", f"spec.depends.0.{key}")}
+
+
+def test_reads_a_chart_with_values_for_each_size() -> None:
+    manifests = {"source": {"kind": "HelmChart", "path": "chart"}, "overlays": {"large": {"replicas": 3}}}
+    contract = parse_contract(changed(lambda document: document["spec"].update(manifests=manifests)))
+
+    assert contract.manifests is not None
+    assert (contract.manifests.kind, contract.manifests_path) == ("HelmChart", "chart")
+    assert contract.manifests.overlays["large"].values == {"replicas": 3}
+
+
+def test_refuses_values_beside_a_kustomize_base() -> None:
+    source = changed(lambda document: document["spec"]["manifests"].update(overlays={"large": {"replicas": 3}}))
+
+    assert findings(source) == {("BP-N04", "spec.manifests.overlays.large.replicas")}
+
+
+def test_reads_upgrades_and_rotation() -> None:
+    more = {
+        "upgrades": {"from": ["1.1.x"], "blocks": ["<1.1.0"]},
+        "rotation": [{"kind": "app-key", "name": "app-key", "ttl": "180d"}],
+    }
+    contract = parse_contract(changed(lambda document: document["spec"].update(more)))
+
+    assert (contract.upgrades.allowed_from, contract.upgrades.blocks) == (("1.1.x",), ("<1.1.0",))
+    assert contract.rotation[0].ttl_days == 180
 
 
 def test_refuses_an_alias_that_stands_twice() -> None:
@@ -144,7 +192,22 @@ def test_keeps_foreign_x_fields() -> None:
         {"type": ["string", "null"]},
         {"type": "object", "additionalProperties": True},
         {"type": "string", "format": "ipv4"},
-        {"type": "string", "pattern": "(a+)+"},
+        {"type": "string", "maxLength": 64, "pattern": "(a+)+"},
+        {"type": "string", "maxLength": 64, "pattern": "((a+))+"},
+        {"type": "string", "maxLength": 64, "pattern": "(a|a)*"},
+        {"type": "string", "maxLength": 64, "pattern": "(?:a{1,9}){2,9}"},
+        {"type": "string", "maxLength": 64, "pattern": "a*a*a*b"},
+        {"type": "string", "maxLength": 64, "pattern": "a{9999}"},
+        {"type": "string", "maxLength": 64, "pattern": "(a)\\1"},
+        {"type": "string", "pattern": "[a-z]+"},
+        {"type": "string", "minLength": "1"},
+        {"type": "string", "x-catalyst-advanced": "yes"},
+        {"type": "string", "x-catalyst-ui-filter": {"blueprint": "bp-x"}},
+        {"type": "string", "x-catalyst-ui-hint": "application-ref"},
+        {"type": "boolean", "x-catalyst-ui-hint": "textarea"},
+        {"type": "array"},
+        {"type": "string", "enum": ["a", "a"]},
+        {"type": "object", "dependentRequired": {"a": "b"}},
         {"type": "string", "pattern": "(?=a)b"},
         {"type": "string", "pattern": "a" * 129},
         {"type": "string", "pattern": "("},
@@ -229,3 +292,10 @@ def test_answers_odd_values_anywhere_with_nothing_but_a_refusal(odd: Any) -> Non
         # Some odd values are fine where they stand; nothing but a refusal may come of the others.
         with suppress(ContractRefused):
             parse_contract(dump(document))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^[a-z]+$", "^[a-z][a-z0-9]*-?[a-z]*$", r"^\(?[0-9]{3}\)? [0-9]{4,8}$", "^(?:a|b)$"]
+)
+def test_keeps_patterns_that_are_always_fast(pattern: str) -> None:
+    parse_contract(with_property({"type": "string", "maxLength": 64, "pattern": pattern, **_WORDS}))

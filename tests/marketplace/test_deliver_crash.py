@@ -102,6 +102,57 @@ def test_a_killed_worker_costs_only_its_lease(desk: Desk, point: str) -> None:
     assert desk.commit_objects() == [commit.sha for commit in desk.history()] == [Change.objects.get().commit]
 
 
+def pause_by(owner: str, desk: Desk) -> Callable[[], Any]:
+    return lambda: desk.tell("suspended", 20, owner=owner)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_killed_while_it_pauses_leaves_one_commit(desk: Desk, point: str) -> None:
+    desk.deliver()
+    killed_at(point, pause_by("worker-1", desk))
+    assert desk.environment().lease_owner == "worker-1"
+    assert set(Application.objects.values_list("state", flat=True)) == {"active"}
+    desk.tell("suspended", 20, owner="worker-2")  # the event arrives again while the dead one's lease lasts
+    assert Change.objects.get(kind="pause").commit == ""
+
+    recover()
+
+    install, pause = desk.history()
+    assert desk.commit_objects() == sorted([install.sha, pause.sha])
+    change = Change.objects.get(kind="pause")
+    assert (change.commit, change.seq, change.state) == (pause.sha, 2, "reconciling")
+    assert set(Application.objects.values_list("state", flat=True)) == {"paused"}
+    assert Outbox.objects.filter(topic="change.committed").count() == 2
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_killed_while_it_removes_leaves_one_commit(desk: Desk, point: str) -> None:
+    desk.deliver()
+    killed_at(point, lambda: desk.tell("canceled", 20))
+    # The same subscription's Environment is bought again before anybody has looked.
+    delivery.plan_installation(order=desk.order_at(30, "OMN-2026-000002", "bp-wordpress"), now=LATER)
+
+    recover()
+
+    kinds = list(Change.objects.order_by("seq").values_list("kind", "commit"))
+    commits = [commit.sha for commit in desk.history()]
+    assert kinds == list(zip(["install", "offboard", "install"], commits, strict=True))
+    assert desk.commit_objects() == sorted(commits)
+    assert "apps/wordpress/application.yaml" not in desk.repository().read_tree(commits[1])
+    assert "apps/wordpress/application.yaml" in desk.repository().read_tree(commits[2])
+
+
+def test_control_without_what_was_stored_first_a_dead_pause_is_written_again(desk: Desk) -> None:
+    desk.deliver()
+    killed_at("install.commit.after_object", pause_by("worker-1", desk))
+    Change.objects.filter(kind="pause").update(seq=None, base_commit="", committed_at=None)
+
+    recover(now=LATER + timedelta(minutes=1))
+
+    assert len(desk.history()) == 2
+    assert len(desk.commit_objects()) == 3  # the dead one's stays behind, with another time
+
+
 def test_dying_at_every_point_in_turn_gives_the_same_commit(desk: Desk) -> None:
     for point in POINTS:
         die_at(point, desk.deliver)

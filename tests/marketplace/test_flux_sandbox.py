@@ -15,7 +15,7 @@ from catalyst.local.reconciler_notify import EventNotTaken, post_event
 from catalyst.local.reconciler_source import SourceUnavailable, fetch_main
 from marketplace import tasks
 from marketplace.management.commands.sandbox_reconciler import Command
-from marketplace.models import ApplicationStatus, Change, FluxMessage
+from marketplace.models import Application, ApplicationStatus, Change, FluxMessage
 from marketplace.services.changes_sweep import settle_changes
 from marketplace.services.flux_sandbox import READER
 from tenancy.models import ApiToken, Membership, Organization, Sovereign, User
@@ -60,6 +60,7 @@ def test_an_order_becomes_ready(desk: Desk, live_server: Any, tmp_path: Path) ->
         ("shared-mysql", "ReconciliationSucceeded"),
         ("wordpress", "Progressing"),
         ("wordpress", "ReconciliationSucceeded"),
+        ("applications", "ReconciliationSucceeded"),
     ]
     publish_events()
     follow()
@@ -73,17 +74,66 @@ def test_says_nothing_again_until_there_is_a_new_commit(desk: Desk, live_server:
     with ThreadPoolExecutor(2) as threads:
         for _ in range(2):
             command.turn(reconciler, live_server.url, threads)
-        assert FluxMessage.objects.count() == 4
+        assert FluxMessage.objects.count() == 5
 
         desk.deliver(desk.order("OMN-2026-000002", "bp-uptime-kuma"), now=timezone.now())
         command.turn(reconciler, live_server.url, threads)
 
-    assert said()[4:] == [
+    assert said()[5:] == [
         ("shared-mysql", "ReconciliationSucceeded"),
         ("uptime-kuma", "Progressing"),
         ("uptime-kuma", "ReconciliationSucceeded"),
         ("wordpress", "ReconciliationSucceeded"),
+        ("applications", "ReconciliationSucceeded"),
     ]
+
+
+def test_pauses_resumes_and_removes(desk: Desk, live_server: Any, tmp_path: Path) -> None:
+    desk.deliver(now=timezone.now())
+    shown = []
+    for topic, sequence in (("", 0), ("suspended", 20), ("resumed", 21), ("canceled", 22)):
+        if topic:
+            desk.tell(topic, sequence, now=timezone.now())
+        turn(Command(), live_server.url, tmp_path / "flux")  # a new process each time
+        publish_events()
+        follow()
+        shown.append(set(ApplicationStatus.objects.values_list("status", flat=True)))
+
+    assert shown == [{"ready"}, {"paused"}, {"ready"}, set()]
+    assert set(Change.objects.values_list("state", flat=True)) == {"succeeded"}
+    assert not Application.objects.filter(gone_at__isnull=True).exists()
+
+
+def test_what_it_never_saw_is_gone_too(desk: Desk, live_server: Any, tmp_path: Path) -> None:
+    desk.deliver(now=timezone.now())
+    desk.tell("canceled", 20, now=timezone.now())
+
+    turn(Command(), live_server.url, tmp_path / "flux")
+    publish_events()
+    follow()
+
+    assert said() == [("applications", "ReconciliationSucceeded")]
+    assert not ApplicationStatus.objects.exists()
+    assert Change.objects.get(kind="offboard").state == "succeeded"
+
+
+def test_a_removal_whose_report_was_lost_is_reported_again(desk: Desk, live_server: Any, tmp_path: Path) -> None:
+    desk.deliver(now=timezone.now())
+    turn(Command(), live_server.url, tmp_path / "flux")
+    desk.tell("canceled", 20, now=timezone.now())
+    known = len(said())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "post_event", _lost)
+        assert turn(Command(), live_server.url, tmp_path / "flux") == 5.0
+    assert len(said()) == known
+
+    turn(Command(), live_server.url, tmp_path / "flux")
+
+    assert [name for name, _reason in said()[known:]] == ["shared-mysql", "wordpress", "applications"]
+
+
+def _lost(*_: Any, **__: Any) -> None:
+    raise EventNotTaken("lost")
 
 
 def test_reads_as_a_visible_member_with_one_token(desk: Desk, live_server: Any, tmp_path: Path) -> None:
@@ -121,7 +171,7 @@ def test_a_server_that_is_away_is_waited_for(desk: Desk, live_server: Any, tmp_p
 
     assert turn(command, "http://127.0.0.1:9", tmp_path / "flux") == 5.0
     assert turn(command, live_server.url, tmp_path / "flux") == 1.0
-    assert len(said()) == 4
+    assert len(said()) == 5
 
 
 def test_a_wrong_token_fetches_nothing(desk: Desk, live_server: Any, tmp_path: Path) -> None:
@@ -178,13 +228,19 @@ def test_what_a_cluster_would_refuse_is_reported_and_holds_up_who_needs_it(
 ) -> None:
     run(FLUX | {path: content}, monkeypatch, tmp_path)
 
-    assert reports == [("db", "info", "Progressing"), ("db", "error", reason), ("app", "info", "DependencyNotReady")]
+    assert reports[:-1] == [
+        ("db", "info", "Progressing"),
+        ("db", "error", reason),
+        ("app", "info", "DependencyNotReady"),
+    ]
+    assert reports[-1] == ("applications", "info", "ReconciliationSucceeded")
 
 
 def test_dependencies_come_first(reports: list[tuple[str, str, str]], monkeypatch: Any, tmp_path: Path) -> None:
     run(FLUX, monkeypatch, tmp_path)
 
-    assert [name for name, _severity, reason in reports if reason == "ReconciliationSucceeded"] == ["db", "app"]
+    succeeded = [name for name, _severity, reason in reports if reason == "ReconciliationSucceeded"]
+    assert succeeded == ["db", "app", "applications"]
 
 
 def test_a_cycle_ends() -> None:

@@ -246,6 +246,8 @@ def test_plan_without_a_price_is_not_sold() -> None:
 
 @pytest.mark.parametrize("blueprints", [[], ["bp-umami", "bp-gitea", "bp-wordpress", "bp-vaultwarden"]])
 def test_takes_one_statement_whatever_is_chosen(blueprints: list[str]) -> None:
+    select(plan="l")  # the price list is read once for each stamp
+
     with CaptureQueriesContext(connection) as queries:
         select(plan="l", blueprints=blueprints, addons=["custom-domain"])
 

@@ -57,3 +57,24 @@ def test_rebuilt_rows_are_equal(desk: Desk) -> None:
         ("wordpress", "ready"),
         ("wordpress-2", "installing"),
     ]
+
+
+def test_rebuilt_rows_of_what_pauses_and_goes_are_equal(desk: Desk) -> None:
+    bought = desk.deliver(desk.order("OMN-2026-000001", "bp-uptime-kuma", "bp-wordpress"))
+    desk.cluster_says(bought.commit, "shared-mysql", "uptime-kuma", "wordpress")
+    paused = desk.tell("suspended", 20)
+    assert paused is not None
+    desk.cluster_says(paused.commit, "shared-mysql", "uptime-kuma")
+    desk.tell("changed", 21, remove=["uptime-kuma"])
+    desk.cluster_says(paused.commit, "uptime-kuma", message="Deployment/prod-uptime-kuma/app deleted")
+    desk.tell("changed", 22, remove=["wordpress"])
+    publish_events()
+    before = rows()
+
+    rebuild_projection(name="applications")
+
+    assert rows() == before
+    assert [(row["application"], row["status"]) for row in before] == [
+        ("shared-mysql", "deleting"),
+        ("wordpress", "deleting"),
+    ]

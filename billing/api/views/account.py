@@ -1,10 +1,10 @@
-"""What an Organization has: balance, ledger, orders, subscription, and a Voucher's credit added to it."""
+"""What an Organization has: balance, ledger, orders, and a Voucher's credit added to it."""
 
 from http import HTTPStatus
 from typing import cast
 
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +13,6 @@ from billing.api.serializers import VoucherCodeInput
 from billing.api.views.base import BillingView
 from billing.selectors.ledger import get_balance, list_entries
 from billing.selectors.orders import details_of, get_order, list_orders
-from billing.selectors.subscriptions import get_subscription
 from billing.services.wallet import redeem_to_balance
 from catalyst.core.http.address import client_address
 from catalyst.core.http.pagination import NewestFirst
@@ -91,17 +90,3 @@ class OrderView(BillingView):
         """Show one order with its lines."""
         organization = get_organization(request, slug, _VIEW)
         return Response(representations.order(get_order(organization, number)))
-
-
-class SubscriptionView(BillingView):
-    required_permissions = {"GET": _VIEW}
-
-    @extend_schema(
-        responses=schema.SubscriptionOutput,
-        parameters=[OpenApiParameter("environment", str, description="Environment type, `prod` when left out.")],
-    )
-    def get(self, request: Request, slug: str) -> Response:
-        """Show the live subscription of one Environment."""
-        organization = get_organization(request, slug, _VIEW)
-        env_type = request.query_params.get("environment", "prod")
-        return Response(representations.subscription(get_subscription(organization, env_type=env_type)))

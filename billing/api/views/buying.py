@@ -24,8 +24,8 @@ from billing.services.quotes import quote_selection
 from catalyst.core import idempotency, names
 from catalyst.core.http.address import client_address
 from tenancy.api.authentication import token_of
-from tenancy.api.scoping import get_organization
-from tenancy.models import Organization, User
+from tenancy.api.scoping import get_organization, get_organization_and_sovereign
+from tenancy.models import Organization, Sovereign, User
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE
 from tenancy.selectors.permissions import has_role, token_allows
 from tenancy.selectors.sovereign import get_sovereign
@@ -67,11 +67,11 @@ class CheckoutListView(BillingView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Buy: sold at once when credit covers it, else with the address of the card page."""
-        organization = _buying_organization(request, slug)
+        organization, sovereign = _buying_organization(request, slug)
         data = CheckoutInput.read(request.data)
         key = idempotency.check_key(request.headers.get("Idempotency-Key"))
-        outcome = start_checkout(request=_command(request, organization, data, key), now=timezone.now())
-        return Response(_answer(organization, outcome), status=_status_of(outcome))
+        outcome = start_checkout(request=_command(request, organization, sovereign, data, key), now=timezone.now())
+        return Response(checkout_answer(organization, outcome), status=checkout_status(outcome))
 
 
 class CheckoutView(BillingView):
@@ -81,7 +81,7 @@ class CheckoutView(BillingView):
     def get(self, request: Request, slug: str, checkout_id: uuid.UUID) -> Response:
         """Show where a checkout stands."""
         organization = get_organization(request, slug, "billing.view")
-        answer = _answer(organization, outcome_of(get_checkout(organization, checkout_id)))
+        answer = checkout_answer(organization, outcome_of(get_checkout(organization, checkout_id)))
         if not _may_buy(request, organization):
             answer.pop("session_url", None)
         return Response(answer)
@@ -97,11 +97,11 @@ class CheckoutCancelView(BillingView):
         checkout = get_checkout(organization, checkout_id)
         actor = cast(User, request.user).email
         closed = cancel_checkout(checkout=checkout, actor=actor, now=timezone.now())
-        return Response(_answer(organization, outcome_of(closed)))
+        return Response(checkout_answer(organization, outcome_of(closed)))
 
 
-def _buying_organization(request: Request, slug: str) -> Organization:
-    """Return the Organization, asked with the Environment type of the body: one statement for both."""
+def _buying_organization(request: Request, slug: str) -> tuple[Organization, Sovereign]:
+    """Return the Organization, asked with the Environment type of the body, and the Sovereign."""
     try:
         body: Any = request.data
     except APIException:
@@ -110,15 +110,17 @@ def _buying_organization(request: Request, slug: str) -> Organization:
         raise
     env_type = body.get("environment", "prod") if isinstance(body, dict) else None
     known = isinstance(env_type, str) and env_type in names.ENVIRONMENT_TYPES
-    return get_organization(request, slug, _BUY, env_type=env_type if known else None)
+    return get_organization_and_sovereign(request, slug, _BUY, env_type=env_type if known else None)
 
 
-def _command(request: Request, organization: Organization, data: dict[str, Any], key: str) -> CheckoutRequest:
+def _command(
+    request: Request, organization: Organization, sovereign: Sovereign, data: dict[str, Any], key: str
+) -> CheckoutRequest:
     buyer = cast(User, request.user)
     public_url: str = settings.PUBLIC_URL
     return CheckoutRequest(
         organization=organization,
-        sovereign=get_sovereign(),
+        sovereign=sovereign,
         buyer=buyer,
         selection=_selection(data),
         voucher_code=data["voucher_code"],
@@ -146,13 +148,13 @@ def _selection(data: dict[str, Any]) -> Selection:
     )
 
 
-def _status_of(outcome: CheckoutOutcome) -> HTTPStatus:
+def checkout_status(outcome: CheckoutOutcome) -> HTTPStatus:
     if outcome.state in _DONE:
         return HTTPStatus.CREATED
     return HTTPStatus.OK if outcome.state in _CLOSED else HTTPStatus.ACCEPTED
 
 
-def _answer(organization: Organization, outcome: CheckoutOutcome) -> dict[str, Any]:
+def checkout_answer(organization: Organization, outcome: CheckoutOutcome) -> dict[str, Any]:
     # What this very request sold need not be read again; a repeat reads.
     receipt = outcome.receipt or get_receipt(organization, outcome.order_number)
     answer: dict[str, Any] = {

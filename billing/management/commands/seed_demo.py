@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from billing.management.welcome import write_welcome
-from billing.models import Voucher
+from billing.models import BillingSettings, Voucher
 from billing.selectors.vouchers import find_voucher
 from billing.services.settings import secret_state, update_billing_settings
 from billing.services.voucher_codes import code_key, normalize_code
@@ -58,6 +58,7 @@ class Command(BaseCommand):
         acme = _ensure_organization("acme", "Acme Trading", "أكمي للتجارة", owner=_OWNER)
         _ensure_viewer(acme)
         _ensure_processor_keys(admin, options["webhook_secret"])
+        _ensure_seller(admin)
         _ensure_vouchers(sovereign, admin)
         path = write_welcome(people=PEOPLE, vouchers=VOUCHERS, token=_issue_token_once(acme))
         self.stdout.write(f"The demo is ready: {path}")
@@ -110,6 +111,19 @@ def _ensure_processor_keys(admin: User, webhook_secret: str) -> None:
         "stripe_secret_key": "sk_test_sandbox",
         "stripe_publishable_key": "pk_test_sandbox",
         "stripe_webhook_secret": secret,
+    }
+    update_billing_settings(changes=changes, actor=admin)
+
+
+def _ensure_seller(admin: User) -> None:
+    """Say whom the demo's invoices name, unless somebody has said so already."""
+    if BillingSettings.objects.exclude(seller_name="").exists():
+        return
+    changes: dict[str, str | None] = {
+        "seller_name": "Demo Sovereign SAOC",
+        "seller_name_ar": "سيادة تجريبية ش.م.ع.م",
+        "seller_address": "Building 1, Way 2345\nMuscat 111, Oman",
+        "seller_vatin": "OM1100000000",
     }
     update_billing_settings(changes=changes, actor=admin)
 

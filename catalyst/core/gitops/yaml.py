@@ -156,6 +156,34 @@ def _plain_value(event: Any) -> Any:
     return text
 
 
+def find_lines(source: bytes | str) -> list[dict[str, int]]:
+    """Return for each document of a stream the line (from 1) of every value by its path, like ``spec.depends.0.alias``.
+
+    The path of a whole document is empty. Call it on text that ``load_documents`` accepts: it has no limits of its own.
+    """
+    events = yaml.parse(source.decode() if isinstance(source, bytes) else source, Loader=_PARSER)
+    found = []
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            lines: dict[str, int] = {}
+            _note_lines(next(events), events, "", lines)
+            found.append(lines)
+    return found
+
+
+def _note_lines(event: Any, events: Iterator[Any], path: str, lines: dict[str, int]) -> None:
+    # A value of a block mapping starts below its key; people look for the key.
+    lines.setdefault(path, _line(event))
+    if isinstance(event, yaml.SequenceStartEvent):
+        for index, child in enumerate(_until(yaml.SequenceEndEvent, events)):
+            _note_lines(child, events, f"{path}.{index}" if path else str(index), lines)
+    elif isinstance(event, yaml.MappingStartEvent):
+        for key in _until(yaml.MappingEndEvent, events):
+            place = f"{path}.{key.value}" if path else str(key.value)
+            lines.setdefault(place, _line(key))
+            _note_lines(next(events), events, place, lines)
+
+
 def dump(data: Any, *, header: str = "") -> bytes:
     """Write one document in the canonical form; equal data gives equal bytes whatever the order of its keys.
 

@@ -22,6 +22,20 @@ def draft_invoice(
     for line in lines:
         line["invoice"] = id_
     invoice: Json = {
+        **_blank(subscription),
+        "billing_reason": reason,
+        "lines": list_object(lines, f"/v1/invoices/{id_}/lines"),
+        "period_end": now,
+        "period_start": now if since is None else since,
+        "_discount": discount,
+    }
+    _add_up(invoice)
+    return account.create("invoice", id_, **invoice)
+
+
+def _blank(subscription: Json) -> Json:
+    """Return what every new draft of a subscription says."""
+    return {
         **dict.fromkeys((*_ZERO, *_ZERO_TOO, *_SUMS), 0),
         **dict.fromkeys(_NOTHING),
         "attempted": False,
@@ -30,14 +44,12 @@ def draft_invoice(
             **dict.fromkeys(("disabled_reason", "liability", "provider", "status")),
             "enabled": False,
         },
-        "billing_reason": reason,
         "collection_method": "charge_automatically",
         "currency": subscription["currency"],
         "customer": subscription["customer"],
         "default_tax_rates": [],
         "discounts": [],
         "issuer": {"type": "self"},
-        "lines": list_object(lines, f"/v1/invoices/{id_}/lines"),
         "metadata": {},
         "parent": {
             "quote_details": None,
@@ -45,14 +57,9 @@ def draft_invoice(
             "type": "subscription_details",
         },
         "payment_settings": dict.fromkeys(("default_mandate", "payment_method_options", "payment_method_types")),
-        "period_end": now,
-        "period_start": now if since is None else since,
         "status": "draft",
         "status_transitions": dict.fromkeys(("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")),
-        "_discount": discount,
     }
-    _add_up(invoice)
-    return account.create("invoice", id_, **invoice)
 
 
 def item_lines(account: Account, subscription: Json) -> list[Json]:

@@ -102,6 +102,11 @@ class Store:
         """Forget one object."""
         self._all("delete from object where kind = ? and id = ?", kind, id_)
 
+    def forget(self, kind: str, *, created_before: int) -> None:
+        """Forget the objects of a kind that are older than a moment."""
+        statement = "delete from object where kind = ? and json_extract(body, '$.created') < ?"
+        self._all(statement, kind, created_before)
+
     def reply_of(self, key: str, since: int) -> tuple[str, str, Reply] | None:
         """Return fingerprint, request id and reply stored under an idempotency key that is younger than ``since``."""
         self._all("delete from idempotent_reply where created_at < ?", since)

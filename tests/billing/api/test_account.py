@@ -103,6 +103,13 @@ def test_shows_the_subscription_of_an_environment(buyer: Calls, shop_without_pro
         "collection": "credit",
         "monthly": omr(50_000),
         "order": order["number"],
+        "items": [
+            {"kind": "plan", "reference": "m", "title": "M", "quantity": 1, "unit": omr(50_000)},
+            {"kind": "blueprint", "reference": "bp-wordpress", "title": "WordPress", "quantity": 1, "unit": omr(0)},
+        ],
+        "cancel_at_period_end": False,
+        "grace_ends_at": None,
+        "change": None,
     }
     assert refusal(buyer.get("subscription/")) == (404, "not_found")
 

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/settings/billing/"
 SECRET, WEBHOOK, PUBLIC = "sk_test_0123456789", "whsec_abcdefgh", "pk_test_wxyz"
 NOTHING = {"configured": False, "last4": ""}
+NO_SELLER = dict.fromkeys(("seller_name", "seller_name_ar", "seller_address", "seller_vatin"))
 
 
 def _patch(client: APIClient, **changes: Any) -> Any:
@@ -28,6 +29,7 @@ def test_starts_with_nothing(staff: APIClient) -> None:
         "stripe_secret_key": NOTHING,
         "stripe_webhook_secret": NOTHING,
         "stripe_publishable_key": None,
+        **NO_SELLER,
     }
 
 
@@ -44,6 +46,7 @@ def test_changes_only_what_is_sent(staff: APIClient) -> None:
             "stripe_secret_key": {"configured": True, "last4": "6789"},
             "stripe_webhook_secret": {"configured": True, "last4": "efgh"},
             "stripe_publishable_key": PUBLIC,
+            **NO_SELLER,
         }
     )
     assert SECRET not in repr(BillingSettings.objects.values().get())

@@ -1,0 +1,38 @@
+"""Tables as CSV for people who open them in a spreadsheet, which would run a cell that begins like a formula.
+
+Source: OWASP, "CSV Injection".
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from io import StringIO
+
+from catalyst.core.money import EXPONENTS, Money
+
+#: Spreadsheets tell by this mark that the text is UTF-8, which Arabic needs.
+_MARK = "\ufeff"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def write_csv(rows: Iterable[Sequence[object]]) -> str:
+    """Return the rows as CSV with a byte order mark; text that a spreadsheet would take for a formula is quoted."""
+    text = StringIO()
+    text.write(_MARK)
+    writer = csv.writer(text)
+    for row in rows:
+        writer.writerow([safe_cell(cell) for cell in row])
+    return text.getvalue()
+
+
+def safe_cell(value: object) -> object:
+    """Return a cell that stays text in a spreadsheet. Numbers are left alone, negative ones too."""
+    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def plain_amount(money: Money) -> str:
+    """Return the amount as digits and a point, as a spreadsheet reads it: ``12.500``."""
+    exponent = EXPONENTS[money.currency]
+    return f"{Decimal(money.amount).scaleb(-exponent):.{exponent}f}"

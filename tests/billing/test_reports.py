@@ -1,0 +1,147 @@
+"""The report of the business: revenue that recurs and revenue that was billed, month by month, and who may see it."""
+
+import csv
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from io import StringIO
+
+import pytest
+from dateutil.relativedelta import relativedelta
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from billing.selectors.reports import Report, month_starts, revenue_report
+from tenancy.models import User
+from tests.billing.shop import PLAN_MINOR, Shop
+from tests.billing.subscribed import DAY, Customer, deliver, subscribe
+from tests.clock import MovableClock
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+_URL = "/api/v1/reports/revenue/"
+_PAGE = "/admin/billing/subscription/report/"
+
+
+def _tenth(clock: MovableClock, months: int = 0) -> datetime:
+    """Move to noon of the tenth of a coming month, so that no test depends on the day on which it runs."""
+    first = timezone.now().replace(day=10, hour=12, minute=0, second=0, microsecond=0) + relativedelta(months=1)
+    return clock.advance_to(first + relativedelta(months=months))
+
+
+def _report(shop: Shop, months: int = 3) -> Report:
+    return revenue_report(sovereign=shop.sovereign, months=months, now=timezone.now())
+
+
+def _sweep(customer: Customer) -> None:
+    customer.sweep(timezone.now())
+    deliver("billing.issue_invoice")
+
+
+def test_an_empty_business_has_months_and_no_money(shop: Shop) -> None:
+    report = _report(shop)
+
+    assert [month.mrr_minor for month in report.months] == [0, 0, 0]
+    assert [month.churn_percent for month in report.months] == [0.0, 0.0, 0.0]
+    assert (report.plans, report.campaigns, report.credit_outstanding_minor) == ([], [], 0)
+    assert report.sovereign == shop.sovereign.domain
+
+
+def test_revenue_recurs_is_billed_and_ends(shop: Shop, clock: MovableClock) -> None:
+    _tenth(clock)
+    stays = subscribe(shop, "stays", credit_minor=4 * PLAN_MINOR)
+    leaves = subscribe(shop, "leaves")
+    deliver("billing.issue_invoice")
+    for _month in range(2):
+        # A month and a day: one renews, the other owes, is suspended after a week, and has ended when the next passed.
+        clock.advance(timedelta(days=32))
+        _sweep(stays)
+        _sweep(leaves)
+        clock.advance(8 * DAY)
+        _sweep(leaves)
+
+    assert (stays.state, leaves.state) == ("active", "canceled")
+    report = _report(shop)
+    first = report.months[0]
+    assert (first.started, first.live, first.churned, first.mrr_minor) == (2, 2, 0, 2 * PLAN_MINOR)
+    assert (first.billed_minor, first.credit_minor, first.card_minor) == (2 * PLAN_MINOR, 2 * PLAN_MINOR, 0)
+    assert first.tax_minor == 2 * round(PLAN_MINOR * 5 / 105)
+    assert report.months[1].mrr_minor == PLAN_MINOR  # the suspended one does not count
+    assert report.months[1].billed_minor == PLAN_MINOR
+    ended = next(month for month in report.months if month.churned)
+    assert (ended.churned, ended.live, ended.live_before, ended.churn_percent) == (1, 1, 2, 50.0)
+    assert report.months[-1].mrr_minor == PLAN_MINOR
+    assert [(plan.plan, plan.live, plan.mrr_minor) for plan in report.plans] == [("m", 1, PLAN_MINOR)]
+    assert report.plans[0].billed_minor == sum(month.billed_minor for month in report.months)
+
+
+def test_orders_do_not_multiply_what_recurs(shop: Shop) -> None:
+    """W-17: revenue was multiplied by the number of orders. Two Environments are two Subscriptions, and no more."""
+    subscribe(shop, "company")
+    other = subscribe(shop, "company-2", env_type="dev")
+
+    assert other.state == "active"
+    assert _report(shop, months=1).months[0].mrr_minor == 2 * PLAN_MINOR
+
+
+def test_campaigns_cost_what_they_gave(shop: Shop) -> None:
+    place = shop.with_customer("company")
+    place.buy(voucher_code=shop.code(shop.voucher(PLAN_MINOR, campaign="spring")))
+    subscribe(shop, "other", credit_minor=1_000)
+
+    rows = [(row.campaign, row.redemptions, row.granted_minor) for row in _report(shop).campaigns]
+
+    assert rows == [("", 1, PLAN_MINOR + 1_000), ("spring", 1, PLAN_MINOR)]
+    assert _report(shop).credit_outstanding_minor == 1_000
+
+
+def test_months_begin_in_the_sovereigns_zone() -> None:
+    late = datetime.fromisoformat("2026-12-31T23:30:00+04:00")
+
+    assert [start.isoformat() for start in month_starts(late, 3)] == [
+        "2026-10-01T00:00:00+04:00",
+        "2026-11-01T00:00:00+04:00",
+        "2026-12-01T00:00:00+04:00",
+    ]
+
+
+def test_the_api_tells_staff_and_nobody_else(
+    shop: Shop, api: APIClient, api_as: Callable[..., APIClient], stranger: User
+) -> None:
+    subscribe(shop, "company")
+
+    answer = api_as(shop.staff).get(_URL, {"months": 2})
+
+    assert answer.status_code == 200
+    assert [month["mrr"] for month in answer.json()["months"]] == [
+        {"amount": 0, "currency": "OMR"},
+        {"amount": PLAN_MINOR, "currency": "OMR"},
+    ]
+    assert answer.json()["sovereign"] == shop.sovereign.domain
+    assert api.get(_URL).status_code == 401
+    assert {api_as(user).get(_URL).status_code for user in (shop.buyer, stranger)} == {403}
+    refused = api_as(shop.staff).get(_URL, {"months": 0})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/months")
+
+
+def test_the_page_has_a_chart_and_its_numbers_as_csv(shop: Shop, client: Client) -> None:
+    subscribe(shop, "company")
+    client.force_login(shop.staff)
+
+    page = client.get(_PAGE).content.decode()
+    lines = list(csv.DictReader(StringIO(client.get("/admin/billing/subscription/report.csv").content.decode())))
+
+    assert page.count("<rect") == 12
+    assert "50.000" in page
+    assert len(lines) == 12
+    assert (lines[-1]["sovereign"], lines[-1]["mrr_minor"]) == (shop.sovereign.domain, str(PLAN_MINOR))
+
+
+@pytest.mark.parametrize("role", ["support-agent", ""])
+def test_the_page_is_for_those_who_may_see_it(shop: Shop, client: Client, role: str) -> None:
+    shop.staff.staff_role = role
+    shop.staff.save(update_fields=["staff_role"])
+    client.force_login(shop.staff)
+
+    assert client.get(_PAGE).status_code in (302, 403)
+    assert client.get("/admin/billing/subscription/report.csv").status_code in (302, 403)
