@@ -50,11 +50,11 @@ WITH stamp AS MATERIALIZED ({_STAMP}), unknown AS MATERIALIZED (
    ORDER BY kind, reference, valid_from DESC
 ), plan AS (
   SELECT slug, title_en, title_ar, state, vcpu_milli, memory_mib, disk_gib, price_minor
-    FROM marketplace_plan LEFT JOIN price ON kind = 'plan' AND reference = slug
+    FROM marketplace_plan LEFT JOIN price ON kind = 'plan' AND price.reference = slug
    WHERE retired_at IS NULL ORDER BY position
 ), addon AS (
   SELECT slug, title_en, title_ar, included_from, price_minor
-    FROM marketplace_addon LEFT JOIN price ON kind = 'addon' AND reference = slug
+    FROM marketplace_addon LEFT JOIN price ON kind = 'addon' AND price.reference = slug
    WHERE retired_at IS NULL AND state = 'now' ORDER BY position
 ), bundle AS (
   SELECT slug, title_en, title_ar, state, members, discount_percent FROM marketplace_bundle WHERE retired_at IS NULL
@@ -64,7 +64,7 @@ WITH stamp AS MATERIALIZED ({_STAMP}), unknown AS MATERIALIZED (
          v.contract #> '{{spec,exposes,sharing}}' AS sharing, v.contract #> '{{spec,footprint}}' AS footprint
     FROM marketplace_blueprint AS b
     LEFT JOIN marketplace_blueprintversion AS v ON v.blueprint_id = b.id AND v.yanked_at IS NULL
-    LEFT JOIN price ON price.kind = 'blueprint' AND reference = b.name
+    LEFT JOIN price ON price.kind = 'blueprint' AND price.reference = b.name
    WHERE (b.source <> 'org' AND b.visibility <> 'private')
       OR (b.source = 'org' AND b.organization_id = %(organization)s)
 )
