@@ -160,6 +160,24 @@ UNION ALL
 SELECT 'redemption', r.id FROM billing_redemption r JOIN billing_checkout k ON k.id = r.checkout_id
 WHERE r.state = 'reserved' AND k.state NOT IN ('reserved', 'session_requested')
 """,
+    "I24b credit set aside for a renewal has an invoice that can still take it": """
+SELECT h.id FROM billing_credithold h JOIN billing_invoice i ON i.id = h.invoice_id
+WHERE h.state = 'active' AND i.state NOT IN ('draft', 'open')
+""",
+    "I55 a subscription is its last step, and its history has no gap": """
+SELECT s.id FROM billing_subscription s
+LEFT JOIN billing_subscriptionevent e ON e.subscription_id = s.id AND e.seq = s.version
+WHERE (s.version = 1 AND s.state <> 'active')
+  OR (s.version > 1 AND (e.to_state, e.plan, e.monthly_minor) IS DISTINCT FROM (s.state, s.plan, s.monthly_minor))
+  OR s.version <> 1 + (SELECT count(*) FROM billing_subscriptionevent h WHERE h.subscription_id = s.id)
+""",
+    "I56 a paid period was given, and its credit part spent": """
+SELECT i.id FROM billing_invoice i JOIN billing_subscription s ON s.id = i.subscription_id
+LEFT JOIN billing_ledgerentry e ON e.invoice_id = i.id AND e.kind = 'invoice_spend'
+WHERE i.state = 'paid' AND i.order_id IS NULL
+  AND (coalesce(-e.amount_minor, 0) <> i.credit_minor
+    OR (s.state <> 'canceled' AND upper(i.period) > upper(s.current_period)))
+""",
 }
 
 _WHILE_HEALTHY = {

@@ -49,6 +49,11 @@ class Month:
     def label(self) -> str:
         return self.start.strftime("%Y-%m")
 
+    @property
+    def shown(self) -> str:
+        """Return the month as a table shows it: nothing in it wraps."""
+        return self.start.strftime("%m/%Y")
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRevenue:

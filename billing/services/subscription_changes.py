@@ -101,6 +101,8 @@ def request_change(*, command: ChangeCommand, now: datetime) -> CheckoutOutcome 
     request, subscription = command.checkout, command.subscription
     done = _find_scheduled(request) or replay_checkout(request)
     if done is not None:
+        # The process that did it may have died before it told the processor.
+        change_calls.send_items(now=now, organization_id=request.organization.pk)
         return done
     check_active(subscription, now=now)
     proposal = price_change(

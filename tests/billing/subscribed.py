@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from billing.models import Account, Invoice, LedgerEntry, Subscription, SubscriptionEvent
 from billing.services import subscription_sweep
+from billing.services.subscriptions import lock_with_account, mark_past_due, move
 from billing.services.wallet import redeem_to_balance
 from catalyst.core import outbox
 from catalyst.core.database import execute
@@ -121,6 +123,20 @@ def owe_for(customer: Customer, days: int) -> None:
         [days, customer.subscription.pk],
     )
     make_due()
+
+
+def let_owe(subscription: Subscription, *, since: datetime) -> None:
+    """Let a payment have failed at that moment."""
+    with transaction.atomic(durable=True):
+        _account, locked = lock_with_account(subscription.pk)
+        mark_past_due(locked, actor="test", reason="card_declined", now=since)
+
+
+def let_contain(subscription: Subscription, items: list[dict[str, Any]]) -> None:
+    """Let the next period consist of these items."""
+    with transaction.atomic(durable=True):
+        _account, locked = lock_with_account(subscription.pk)
+        move(locked, "active", actor="test", items=items)
 
 
 def make_due() -> None:

@@ -30,6 +30,7 @@ from tests.billing.changing import (
     subscribe,
 )
 from tests.billing.shop import PLAN_MINOR, Shop, books
+from tests.billing.subscribed import let_owe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -187,7 +188,7 @@ def test_only_an_active_subscription_that_goes_on_is_changed(shop: Shop, state: 
     subscription = subscribe(shop)
     now = END if state == "being_billed" else HALF
     if state == "past_due":
-        Subscription.objects.filter(pk=subscription.pk).update(state="past_due", past_due_since=HALF)
+        let_owe(subscription, since=HALF)
     if state == "ending":
         cancel_subscription(
             subscription_id=subscription.pk, at_once=False, actor=shop.buyer, reason="customer", now=HALF

@@ -62,6 +62,11 @@ CONTROLS = {
     f" billing_checkout SET updated_at = now() - interval '6 minutes' WHERE id = {_SOLD}",
     "I20 (differing invoice)": "UPDATE billing_invoice SET total_minor = total_minor + 1",
     "I22 (a number is missing)": "UPDATE billing_invoice SET number = number + 1",
+    "I24b": "INSERT INTO billing_credithold (organization_id, invoice_id, source, amount_minor, state)"
+    " SELECT organization_id, id, 'renewal', 1, 'active' FROM billing_invoice LIMIT 1",
+    "I55": "UPDATE billing_subscription SET state = 'past_due', past_due_since = now()",
+    "I55 (a step is missing)": "UPDATE billing_subscription SET version = 2",
+    "I56": "UPDATE billing_invoice SET order_id = NULL, period = tstzrange(now(), now() + interval '9 years')",
     "I30": f"UPDATE billing_checkout SET state = 'needs_review', updated_at = now() - interval '25 hours'"
     f" WHERE id = {_OPEN}",
 }
@@ -102,4 +107,5 @@ def test_every_money_invariant_has_a_control() -> None:
     numbers = {name.partition(" ")[0] for name in registered()}
 
     assert {f"I{number:02}" for number in range(1, 31)} <= numbers
-    assert {f"I{number:02}" for number in range(1, 31)} == {name.partition(" ")[0] for name in CONTROLS}
+    money = numbers - {"I38", "I40"}  # the event log's own: tests/core
+    assert money == {name.partition(" ")[0] for name in CONTROLS}

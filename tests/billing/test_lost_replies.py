@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,8 @@ def test_a_lost_customer_does_not_stop_a_colleague(purchase: Purchase) -> None:
     assert len(standin.all("customer")) == 1
 
 
-def test_a_slow_processor_is_given_up_in_time(purchase: Purchase) -> None:
+def test_a_slow_processor_is_given_up_in_time(purchase: Purchase, settings: Any) -> None:
+    settings.STRIPE_TIMEOUT_SECONDS, settings.STRIPE_REQUEST_BUDGET_SECONDS = 1.0, 3.0
     standin = purchase.shop.standin
     assert standin is not None
     standin.script(SESSION, Fault.DELAY_AFTER, times=2, seconds=30)

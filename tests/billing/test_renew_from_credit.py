@@ -16,7 +16,7 @@ from billing.services.subscription_sweep import sweep_subscriptions
 from billing.services.subscriptions import cancel_subscription
 from billing.tasks import subscriptions as tasks
 from tests.billing.shop import PLAN_MINOR, Shop
-from tests.billing.subscribed import DAY, add_credit, buy_again, deliver, subscribe
+from tests.billing.subscribed import DAY, add_credit, buy_again, deliver, let_contain, subscribe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -188,7 +188,7 @@ def test_nothing_is_taken_while_a_new_card_may_be_charged(shop_without_processor
 def test_what_costs_nothing_renews_without_credit(shop_without_processor: Shop) -> None:
     customer = subscribe(shop_without_processor, "acme-one")
     free = [{**item, "unit_minor": 0} for item in customer.subscription.items]
-    Subscription.objects.filter(pk=customer.subscription.pk).update(items=free)
+    let_contain(customer.subscription, free)
     ended = customer.ends
 
     customer.sweep(ended)

@@ -14,6 +14,7 @@ from tenancy.models import Membership
 from tests import factories
 from tests.billing.changing import in_period, install, stock, subscribe
 from tests.billing.shop import PLAN_MINOR, Shop, books
+from tests.billing.subscribed import let_contain, let_owe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,9 +57,8 @@ def test_it_says_what_is_paid_and_what_comes_next(live: Subscription, client: Cl
 
 
 def test_it_warns_before_the_credit_runs_out(live: Subscription, shop: Shop, client: Client) -> None:
-    Subscription.objects.filter(pk=live.pk).update(
-        items=[{"kind": "plan", "reference": "m", "title": "M", "title_ar": "M", "quantity": 1, "unit_minor": 190_000}]
-    )
+    dear = {"kind": "plan", "reference": "m", "title": "M", "title_ar": "M", "quantity": 1, "unit_minor": 190_000}
+    let_contain(live, [dear])
 
     html = page(client, BILLING)
 
@@ -68,7 +68,7 @@ def test_it_warns_before_the_credit_runs_out(live: Subscription, shop: Shop, cli
 
 def test_a_missing_payment_is_said_with_its_reason_and_its_end(live: Subscription, client: Client) -> None:
     since = timezone.now()
-    Subscription.objects.filter(pk=live.pk).update(state="past_due", past_due_since=since)
+    let_owe(live, since=since)
 
     html = page(client, BILLING)
 
