@@ -29,6 +29,7 @@ run: $(RUNS)  ## Start everything on this machine; Ctrl-C stops it
 
 test: $(DEVELOPS)  ## Lint, check and test, with real Postgres, Redis and browser
 	@sh catalyst/local/install.sh browser
+	@sh catalyst/local/install.sh registry
 	@$(MAKE) --no-print-directory lint
 	@sh catalyst/local/check.sh $(PY)
 	@mkdir -p var

@@ -2,6 +2,7 @@
 # Installs what the checkout needs. Runs before there is a virtual environment, so it is written for a plain POSIX shell.
 #   install.sh venv FOLDER REQUIREMENTS   make the virtual environment when it is missing, then install the requirements
 #   install.sh browser                    install Debian's Chromium when it is missing
+#   install.sh registry                   install Debian's registry of artifacts, for tests, when it is missing
 set -eu
 
 # What pip downloads and unpacks, with room to spare.
@@ -74,8 +75,18 @@ install_browser() {
     debian_install chromium || fail "the tests need Chromium. On Debian: sudo apt-get install chromium"
 }
 
+install_registry() {
+    missing=""
+    command -v docker-registry >/dev/null || missing="docker-registry"
+    command -v openssl >/dev/null || missing="$missing openssl"
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086  # package names, one word each
+    debian_install $missing || fail "the tests need $missing. On Debian: sudo apt-get install docker-registry openssl"
+}
+
 case "${1:-}" in
     venv) install_requirements "$2" "$3" ;;
     browser) install_browser ;;
+    registry) install_registry ;;
     *) fail "unknown request: ${1:-}" ;;
 esac

@@ -3,6 +3,7 @@
 from marketplace.models.application import Application, ApplicationStatus, Change, FluxMessage
 from marketplace.models.blueprint import Blueprint, BlueprintVersion
 from marketplace.models.catalogue import AddOn, Availability, Bundle, Category, Industry, Plan, Price
+from marketplace.models.publisher import TrustedKey
 
 __all__ = [
     "AddOn",
@@ -18,4 +19,5 @@ __all__ = [
     "Industry",
     "Plan",
     "Price",
+    "TrustedKey",
 ]

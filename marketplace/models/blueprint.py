@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalyst.core.names import BLUEPRINT, VERSION
 from marketplace.models.catalogue import Availability, CatalogueRow, Category
+from marketplace.models.publisher import TrustedKey
 from tenancy.models import Organization
 
 
@@ -120,7 +121,9 @@ class Blueprint(CatalogueRow):
 class BlueprintVersion(models.Model):
     """One release of a Blueprint. The database refuses to change or delete it; only ``yanked_at`` may be set.
 
-    ``files`` maps a path inside the folder to its text, ``contract`` is the parsed blueprint.yaml.
+    ``files`` maps a path inside the folder to its text, ``contract`` is the parsed blueprint.yaml. A version from a
+    registry has the key that signed it, and ``reference``, the repository it came from; ``digest`` is then that of its
+    manifest. What ships with this release has neither, and a digest over its files.
     """
 
     blueprint = models.ForeignKey(Blueprint, on_delete=models.PROTECT, related_name="versions")
@@ -132,6 +135,8 @@ class BlueprintVersion(models.Model):
     digest = models.CharField(_("digest"), max_length=71)
     contract = models.JSONField()
     files = models.JSONField()
+    signer = models.ForeignKey(TrustedKey, on_delete=models.PROTECT, null=True, blank=True, related_name="versions")
+    reference = models.CharField(_("repository"), max_length=255, db_default="", default="", blank=True)
     published_at = models.DateTimeField(_("published"), db_default=Now())
     yanked_at = models.DateTimeField(_("yanked"), null=True, blank=True)
 
@@ -142,6 +147,10 @@ class BlueprintVersion(models.Model):
             models.UniqueConstraint(fields=["blueprint", "version"], name="blueprintversion_once"),
             models.CheckConstraint(condition=Q(version__regex=VERSION), name="blueprintversion_version"),
             models.CheckConstraint(condition=Q(digest__regex=r"^sha256:[0-9a-f]{64}$"), name="blueprintversion_digest"),
+            models.CheckConstraint(
+                condition=Q(signer__isnull=True, reference="") | (Q(signer__isnull=False) & ~Q(reference="")),
+                name="blueprintversion_signed",
+            ),
         ]
         indexes = [
             # the newest release that is not yanked

@@ -13,6 +13,7 @@ from django.db.models import OuterRef, Subquery
 from marketplace.models import Availability, Blueprint, Price
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.dependencies import Candidate, Edge, Index
+from marketplace.selectors.resolver.conditions import default_values
 
 #: Nearest first.
 NEARNESS: Mapping[str, int] = {Blueprint.Source.ORG: 0, Blueprint.Source.SOVEREIGN: 1, Blueprint.Source.PUBLIC: 2}
@@ -82,8 +83,15 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         kind=row["kind"],
         footprint=Footprint(needed.get("memoryMiB", 0), needed.get("cpuMilli", 0), needed.get("diskGiB", 0)),
         depends=tuple(
-            Edge(edge["blueprint"], edge["version"], edge["alias"], edge.get("sharing", "shared"))
+            Edge(
+                edge["blueprint"],
+                edge["version"],
+                edge["alias"],
+                edge.get("sharing", "shared"),
+                edge.get("when", ""),
+            )
             for edge in row["depends"] or ()
         ),
         sharing=tuple(row["sharing"] or ("shared", "dedicated")),
+        defaults=default_values(row["config_schema"] or {}),
     )

@@ -8,7 +8,7 @@ Source: blueprints.md §1 (shadowing) and catalog.md §1 of the design.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from catalyst.core.database import fetch_one
 from marketplace.models import Availability
 from marketplace.selectors.blueprint_index import Listing, listings_of
 from marketplace.selectors.capacity import Footprint
+from marketplace.selectors.dependencies import Lock
 from tenancy.models import Organization
 
 #: So many price lists stay parsed in a process: one for everybody, one per Organization with Blueprints of its own.
@@ -61,7 +62,9 @@ WITH stamp AS MATERIALIZED ({_STAMP}), unknown AS MATERIALIZED (
 ), blueprint AS (
   SELECT b.name, b.slug, b.title, b.kind, b.source, b.visibility, b.state, b.retired_at IS NOT NULL AS is_retired,
          price_minor, v.version, v.digest, v.contract #> '{{spec,depends}}' AS depends,
-         v.contract #> '{{spec,exposes,sharing}}' AS sharing, v.contract #> '{{spec,footprint}}' AS footprint
+         v.contract #> '{{spec,exposes,sharing}}' AS sharing, v.contract #> '{{spec,footprint}}' AS footprint,
+         CASE WHEN jsonb_path_exists(v.contract, '$.spec.depends[*].when')
+              THEN v.contract #> '{{spec,configSchema}}' END AS config_schema
     FROM marketplace_blueprint AS b
     LEFT JOIN marketplace_blueprintversion AS v ON v.blueprint_id = b.id AND v.yanked_at IS NULL
     LEFT JOIN price ON price.kind = 'blueprint' AND price.reference = b.name
@@ -118,7 +121,10 @@ class BundleRow:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Plans and Add-ons in display order; ``for_sale`` holds the names of Blueprints that can be bought now."""
+    """Plans and Add-ons in display order; ``for_sale`` holds the names of Blueprints that can be bought now.
+
+    ``locks`` remembers what was resolved for a selection: an Offer never changes, so neither does the answer.
+    """
 
     price_step: int
     plans: tuple[PlanRow, ...]
@@ -126,6 +132,7 @@ class Offer:
     bundles: tuple[BundleRow, ...]
     listings: Mapping[str, Listing]
     for_sale: frozenset[str]
+    locks: dict[tuple[str, ...], Lock] = field(default_factory=dict, compare=False, repr=False)
 
 
 def load_offer(organization: Organization | None, *, currency: str, at: datetime) -> Offer:

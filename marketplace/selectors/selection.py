@@ -22,6 +22,9 @@ from marketplace.selectors.dependencies import Lock, Root, resolve
 from marketplace.selectors.offer import AddOnRow, BundleRow, Offer, PlanRow, load_offer
 from tenancy.models import Organization
 
+#: So many selections are remembered for one price list.
+_MOST_LOCKS = 500
+
 
 class LineUnavailable(DomainError):
     """A Plan, Blueprint, Add-on or Bundle is unknown or cannot be bought; all look the same."""
@@ -90,7 +93,7 @@ def price_selection(
     chosen, applied = _chosen_blueprints(offer, blueprints, bundle)
     monthly = _monthly_lines(offer, chosen_plan, chosen, addons)
     lines = (*monthly, *_discount(offer, applied, chosen_plan))
-    lock = resolve(index=index_of(offer.listings), roots=[Root(name.removeprefix("bp-"), name) for name in chosen])
+    lock = _lock(offer, tuple(chosen))
     used = used_by(lock.footprints())
     _check_capacity(offer, used, chosen_plan)
     return PricedSelection(
@@ -104,6 +107,20 @@ def price_selection(
         used=used,
         capacity=chosen_plan.capacity(),
     )
+
+
+def _lock(offer: Offer, chosen: tuple[str, ...]) -> Lock:
+    """Return what a selection installs into an empty Environment; asked again of the same Offer it is remembered.
+
+    :raises Unresolvable: a dependency cannot be met.
+    """
+    known = offer.locks.get(chosen)
+    if known is not None:
+        return known
+    lock = resolve(index=index_of(offer.listings), roots=[Root(name.removeprefix("bp-"), name) for name in chosen])
+    if len(offer.locks) < _MOST_LOCKS:
+        offer.locks[chosen] = lock
+    return lock
 
 
 def _chosen_plan(offer: Offer, slug: str) -> PlanRow:

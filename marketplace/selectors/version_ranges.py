@@ -56,6 +56,7 @@ def parse_range(text: str, *, bounded: bool = False) -> NpmSpec:
         raise RangeRefused(f"{text!r} is not a version range.") from None
 
 
+@lru_cache(maxsize=65536)
 def is_allowed(version: str, range_text: str) -> bool:
     """Tell whether the range holds this version."""
     return bool(parse_range(range_text).match(parse_version(version)))

@@ -14,7 +14,7 @@ from marketplace.services.blueprint_contract import Contract, ContractRefused, F
 MAX_FILES = 200
 MAX_BYTES = 5 * 1024 * 1024
 MAX_ICON_BYTES = 6 * 1024
-_TEXT_SUFFIXES = frozenset({".yaml", ".md", ".svg", ".sql", ".sh", ".conf", ".txt", ".json"})
+TEXT_SUFFIXES = frozenset({".yaml", ".md", ".svg", ".sql", ".sh", ".conf", ".txt", ".json"})
 _SVG = "{http://www.w3.org/2000/svg}"
 _SVG_ELEMENTS = frozenset(("svg", "g", "path", "circle", "ellipse", "rect", "line", "polyline", "polygon", "title"))
 _SVG_ATTRIBUTES = frozenset(
@@ -43,9 +43,16 @@ def read_folder(folder: Path) -> BlueprintFolder:
 
     :raises ContractRefused: with every finding.
     """
-    files = _read_files(folder)
+    return check_files(folder.name, _read_files(folder))
+
+
+def check_files(name: str, files: dict[str, str]) -> BlueprintFolder:
+    """Check the texts of a folder called ``name``, wherever they were read from.
+
+    :raises ContractRefused: with every finding.
+    """
     contract = parse_contract(files.get("blueprint.yaml", "").encode())
-    findings = _check(folder, contract, files)
+    findings = _check(name, contract, files)
     if findings:
         raise ContractRefused(findings)
     return BlueprintFolder(contract=contract, files=files, digest=digest_of(files))
@@ -64,7 +71,7 @@ def _read_files(folder: Path) -> dict[str, str]:
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise ContractRefused([_finding("BP-M06", relative, _("Links are refused."), _("Copy the file."))])
-        if not path.is_file() or path.suffix not in _TEXT_SUFFIXES:
+        if not path.is_file() or path.suffix not in TEXT_SUFFIXES:
             continue
         size += path.stat().st_size
         if len(files) >= MAX_FILES or size > MAX_BYTES:
@@ -77,9 +84,9 @@ def _read_files(folder: Path) -> dict[str, str]:
     return files
 
 
-def _check(folder: Path, contract: Contract, files: dict[str, str]) -> list[Finding]:
+def _check(name: str, contract: Contract, files: dict[str, str]) -> list[Finding]:
     findings = []
-    if contract.name != f"bp-{folder.name}":
+    if contract.name != f"bp-{name}":
         fix = _("Rename the folder to %(name)s.") % {"name": contract.name.removeprefix("bp-")}
         findings.append(_finding("BP-N02", "metadata.name", _("The folder has another name."), fix))
     icon = files.get(contract.card.icon, "")

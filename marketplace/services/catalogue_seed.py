@@ -68,7 +68,7 @@ def _blueprint(item: dict[str, Any], folder: BlueprintFolder | None, position: i
         "featured": False,
         "popular": False,
         **shelf,
-        **(_card_of_folder(folder) if folder else _card_of_seed(item["card"])),
+        **(card_of_folder(folder) if folder else _card_of_seed(item["card"])),
         "name": f"bp-{slug}",
         "state": Availability.NOW if folder else Availability.SOON,
         "position": position,
@@ -78,7 +78,8 @@ def _blueprint(item: dict[str, Any], folder: BlueprintFolder | None, position: i
     return SeedRow(slug, values, price, folder)
 
 
-def _card_of_folder(folder: BlueprintFolder) -> dict[str, Any]:
+def card_of_folder(folder: BlueprintFolder) -> dict[str, Any]:
+    """Return the columns of a Blueprint row that its folder decides."""
     contract = folder.contract
     return {
         "kind": contract.kind,

@@ -49,7 +49,8 @@ def plan_applications(
     present = {row.slug: row for row in rows}
     roots = _name_roots(blueprints, taken=set(present))
     offer = load_offer(environment.organization, currency=str(get_sovereign().currency_id), at=now)
-    lock = resolve(index=index_of(offer.listings), roots=roots, existing=_lock_of(rows))
+    chosen = {root.application: dict(config.get(root.blueprint) or {}) for root in roots}
+    lock = resolve(index=index_of(offer.listings), roots=roots, existing=_lock_of(rows), config=chosen)
     entries = [entry for entry in lock.entries if entry.application not in present]
     versions = _versions(entries, environment)
     ranges = _ranges(lock)

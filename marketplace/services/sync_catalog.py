@@ -19,9 +19,13 @@ from marketplace.models.catalogue import CatalogueRow
 from marketplace.selectors.version_ranges import parse_version
 from marketplace.services.blueprint_contract import ContractRefused, Finding
 from marketplace.services.blueprint_folder import BlueprintFolder
+from marketplace.services.blueprint_lint import is_refused
+from marketplace.services.blueprint_lint.release import lint_release
 from marketplace.services.catalogue_seed import SeedRow, read_blueprints, read_rows
 
 _CURRENCY = "OMR"
+#: In place of the digest of a version from a registry: it covers the artifact, and says nothing about a folder.
+_SIGNED = "signed"
 
 
 @dataclass(slots=True)
@@ -39,15 +43,23 @@ def sync_catalog(*, blueprints_root: Path, now: datetime) -> SyncReport:
     :raises ContractRefused: a shipped folder breaks the Blueprint contract; nothing is written then.
     """
     shelves = {name: read_rows(name) for name in ("categories", "plans", "addons", "bundles", "industries")}
-    return _record(shelves=shelves, blueprints=read_blueprints(blueprints_root), now=now)
+    blueprints = read_blueprints(blueprints_root)
+    _refuse_broken(blueprints, shelves["categories"])
+    return _record(shelves=shelves, blueprints=blueprints, now=now)
+
+
+def _refuse_broken(blueprints: list[SeedRow], categories: list[SeedRow]) -> None:
+    """Refuse the whole release when a version that would be new breaks a rule of publishing."""
+    folders = [row.folder for row in blueprints if row.folder]
+    findings = lint_release(folders, categories=[row.slug for row in categories])
+    if is_refused(findings):
+        raise ContractRefused([each for each in findings if not each.is_warning])
 
 
 @transaction.atomic(durable=True)
 def _record(*, shelves: dict[str, list[SeedRow]], blueprints: list[SeedRow], now: datetime) -> SyncReport:
     """Write in the order of dependence: categories, services, Blueprints, Plans, Add-ons, Bundles, business types."""
-    with connection.cursor() as cursor:
-        # Two processes may start at once: the second one waits and finds everything done.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('catalyst.sync_catalog'))")
+    wait_for_others()
     report = SyncReport()
     _settle(Category, shelves["categories"], report)
     _settle_blueprints(blueprints, report)
@@ -59,19 +71,26 @@ def _record(*, shelves: dict[str, list[SeedRow]], blueprints: list[SeedRow], now
     priced = [(Price.Kind.PLAN, row.slug, row.price_minor) for row in shelves["plans"]]
     priced += [(Price.Kind.ADDON, row.slug, row.price_minor) for row in shelves["addons"]]
     priced += [(Price.Kind.BLUEPRINT, row.values["name"], row.price_minor) for row in blueprints]
-    _first_prices(priced, now=now, report=report)
+    first_prices(priced, now=now, report=report)
     return report
+
+
+def wait_for_others() -> None:
+    """Let one process at a time write the catalogue; the second one waits and finds what the first one did."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('catalyst.sync_catalog'))")
 
 
 def _settle(model: type[CatalogueRow], rows: list[SeedRow], report: SyncReport) -> None:
     present = {row.slug: row for row in model._default_manager.all()}
     for seed in rows:
-        _settle_row(model, present.get(seed.slug), seed.slug, seed.values, report)
+        settle_row(model, present.get(seed.slug), seed.slug, seed.values, report)
 
 
-def _settle_row(
+def settle_row(
     model: type[CatalogueRow], row: CatalogueRow | None, slug: str, values: dict[str, Any], report: SyncReport
 ) -> CatalogueRow:
+    """Create a row, or follow the release in one that nobody touched; call inside a transaction."""
     label = f"{model._meta.model_name} {slug}"
     if row is None:
         report.created.append(label)
@@ -91,9 +110,9 @@ def _settle_blueprints(rows: list[SeedRow], report: SyncReport) -> None:
     public = Blueprint.objects.filter(source=Blueprint.Source.PUBLIC).select_related("category")
     present = {row.slug: row for row in public}
     published = {
-        (version.blueprint_id, version.version): version.digest
+        (version.blueprint_id, version.version): version.digest if version.signer_id is None else _SIGNED
         for version in BlueprintVersion.objects.filter(blueprint__source=Blueprint.Source.PUBLIC).only(
-            "blueprint_id", "version", "digest"
+            "blueprint_id", "version", "digest", "signer_id"
         )
     }
     for seed in rows:
@@ -103,7 +122,7 @@ def _settle_blueprints(rows: list[SeedRow], report: SyncReport) -> None:
             fix = _("Choose one of the catalogue.")
             raise ContractRefused([Finding("BP-C02", f"{seed.slug}: card.category", problem, fix)])
         values = seed.values | {"category": category}
-        blueprint = _settle_row(Blueprint, present.get(seed.slug), seed.slug, values, report)
+        blueprint = settle_row(Blueprint, present.get(seed.slug), seed.slug, values, report)
         if seed.folder is not None:
             _publish(blueprint, seed.folder, published, report)
 
@@ -116,24 +135,35 @@ def _publish(
     label = f"{folder.contract.name} {version}"
     digest = published.get((blueprint.pk, str(version)))
     if digest is not None:
-        if digest != folder.digest:
+        if digest not in (folder.digest, _SIGNED):
             report.conflicts.append(label)
         return
+    record_version(blueprint.pk, folder, digest=folder.digest)
+    report.created.append(label)
+
+
+def record_version(
+    blueprint_id: int, folder: BlueprintFolder, *, digest: str, signer_id: int | None = None, reference: str = ""
+) -> None:
+    """Register one version for ever; call inside a transaction."""
+    version = parse_version(folder.contract.version)
     BlueprintVersion.objects.create(
-        blueprint_id=blueprint.pk,
+        blueprint_id=blueprint_id,
         version=str(version),
         major=version.major,
         minor=version.minor,
         patch=version.patch,
         prerelease=".".join(version.prerelease),
-        digest=folder.digest,
+        digest=digest,
         contract=folder.contract.document,
         files=folder.files,
+        signer_id=signer_id,
+        reference=reference,
     )
-    report.created.append(label)
 
 
-def _first_prices(priced: list[tuple[str, str, int | None]], *, now: datetime, report: SyncReport) -> None:
+def first_prices(priced: list[tuple[str, str, int | None]], *, now: datetime, report: SyncReport) -> None:
+    """Write the price of what has none yet; call inside a transaction."""
     known = set(Price.objects.filter(currency=_CURRENCY).values_list("kind", "reference"))
     missing = [each for each in priced if each[2] is not None and each[:2] not in known]
     Price.objects.bulk_create(

@@ -75,7 +75,7 @@ def test_refuses_ranges_that_exclude_each_other() -> None:
         candidate("bp-sql", "2.0.0"),
     )
 
-    with pytest.raises(Unresolvable, match=r"shop needs bp-sql \^2, but shared-sql is bp-sql 1.0.0"):
+    with pytest.raises(Unresolvable, match=r"blog 1.0.0 needs bp-sql \^1. shop 1.0.0 needs bp-sql \^2."):
         resolve(index=snapshot, roots=[Root("blog", "bp-blog"), Root("shop", "bp-shop")])
 
 

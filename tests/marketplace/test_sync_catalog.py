@@ -124,7 +124,7 @@ def test_refuses_a_broken_folder_and_writes_nothing(tmp_path: Path) -> None:
     document = broken / "platform" / "umami" / "blueprint.yaml"
     document.write_text(document.read_text().replace("category: analytics", "category: nowhere"))
 
-    with pytest.raises(ContractRefused, match=r"BP-C02 umami: card\.category"):
+    with pytest.raises(ContractRefused, match=r"BP-C02 bp-umami/blueprint\.yaml spec\.card\.category"):
         sync_catalog(blueprints_root=broken, now=START)
 
     assert not Blueprint.objects.exists()

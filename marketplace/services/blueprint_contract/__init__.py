@@ -3,7 +3,7 @@
 Source: blueprints.md §2 and §3 of the design.
 """
 
-from marketplace.services.blueprint_contract.parse import parse_contract
+from marketplace.services.blueprint_contract.parse import parse_contract, read_contract
 from marketplace.services.blueprint_contract.reader import ContractRefused, Finding
 from marketplace.services.blueprint_contract.shape import Card, Contract, Dependency, Endpoint, Exposes
 
@@ -16,4 +16,5 @@ __all__ = [
     "Exposes",
     "Finding",
     "parse_contract",
+    "read_contract",
 ]

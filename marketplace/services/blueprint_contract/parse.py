@@ -1,5 +1,6 @@
 """From the bytes of ``blueprint.yaml`` to a ``Contract``."""
 
+import re
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,8 +10,21 @@ from catalyst.core.gitops.yaml import YamlRefused, load
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.version_ranges import RangeRefused, parse_range
 from marketplace.services.blueprint_contract.config_schema import check_config_schema
+from marketplace.services.blueprint_contract.needs import read_depends
 from marketplace.services.blueprint_contract.reader import ContractRefused, Finding, Section
-from marketplace.services.blueprint_contract.shape import Card, Contract, Dependency, Endpoint, Exposes
+from marketplace.services.blueprint_contract.shape import (
+    Card,
+    Contract,
+    Endpoint,
+    Exposes,
+    Manifests,
+    Observability,
+    Overlay,
+    Owner,
+    Placement,
+    Rotation,
+    Upgrades,
+)
 
 API_VERSION = "catalyst.openova.io/v1alpha1"
 SIZES = ("small", "medium", "large")
@@ -21,10 +35,10 @@ _SPEC = (
     *("exposes", "manifests", "upgrades", "rotation", "observability", "deprecated"),
 )
 _CARD = (*("title", "tagline", "category", "tags", "icon", "screenshots", "license", "documentation", "languages"),)
-_DEPENDS = ("blueprint", "version", "alias", "sharing", "when", "values")
 _CONNECTION_KEYS = frozenset({"url", "host", "port", "username", "password", "database"})
 _WORD = r"[a-z](?:-?[a-z0-9])*"
 _LOCAL_PATH = r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_TTL = r"(?:[1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d"
 _LICENSE = r"[A-Za-z0-9][A-Za-z0-9.+-]{1,63}"
 
 
@@ -33,16 +47,24 @@ def parse_contract(source: bytes) -> Contract:
 
     :raises ContractRefused: with every finding, each naming rule, field and remedy.
     """
+    contract, findings = read_contract(source)
+    if contract is None or findings:
+        raise ContractRefused(findings)
+    return contract
+
+
+def read_contract(source: bytes) -> tuple[Contract | None, list[Finding]]:
+    """Read one ``blueprint.yaml`` as far as it can be read, with every finding; None when it is no YAML at all.
+
+    A contract that comes with findings has harmless values in place of what was refused: only to find more with.
+    """
     try:
         document = load(source, max_bytes=_MAX_BYTES)
     except YamlRefused as error:
         fix = _("Write plain YAML: no anchors, tags or repeated keys.")
-        raise ContractRefused([Finding("BP-N04", "blueprint.yaml", error.message, fix, error.line)]) from None
+        return None, [Finding("BP-N04", "blueprint.yaml", error.message, fix, error.line)]
     findings: list[Finding] = []
-    contract = _contract(document, findings)
-    if findings:
-        raise ContractRefused(findings)
-    return contract
+    return _contract(document, findings), findings
 
 
 def _contract(document: Any, findings: list[Finding]) -> Contract:
@@ -55,9 +77,8 @@ def _contract(document: Any, findings: list[Finding]) -> Contract:
     kind = spec.choice("kind", ("application", "service", "bundle"), rule="BP-N04", default="application")
     if name.startswith("bp-catalyst-") or (name.startswith("bp-bundle-") and kind != "bundle"):
         metadata.refuse("BP-N05", "name", _("This prefix is reserved."), _("Choose another name."))
-    _owner(spec)
-    _placement(spec)
-    _notes(spec)
+    _deprecation(spec)
+    config_schema = _config_schema(spec)
     return Contract(
         name=name,
         version=metadata.text("version", rule="BP-N01", pattern=names.VERSION, limit=64),
@@ -66,18 +87,25 @@ def _contract(document: Any, findings: list[Finding]) -> Contract:
         card=_card(spec),
         footprint=_footprint(spec, "footprint"),
         monthly_minor=_price(spec),
-        config_schema=_config_schema(spec),
-        depends=_depends(spec),
+        config_schema=config_schema,
+        depends=read_depends(spec, config_schema),
         exposes=_exposes(spec, kind),
-        manifests_path=_manifests(spec, kind),
+        owner=_owner(spec),
+        placement=_placement(spec),
+        manifests=_manifests(spec, kind),
+        upgrades=_upgrades(spec),
+        rotation=_rotation(spec),
+        observability=_observability(spec),
         document=root.data,
     )
 
 
-def _owner(spec: Section) -> None:
+def _owner(spec: Section) -> Owner:
     owner = spec.section("owner", ("team", "contact"))
-    owner.text("team", rule="BP-N04")
-    owner.text("contact", rule="BP-N04", pattern=r"[^@\s]+@[^@\s]+|https://\S+")
+    return Owner(
+        team=owner.text("team", rule="BP-N04"),
+        contact=owner.text("contact", rule="BP-N04", pattern=r"[^@\s]+@[^@\s]+|https://\S+"),
+    )
 
 
 def _card(spec: Section) -> Card:
@@ -124,38 +152,17 @@ def _config_schema(spec: Section) -> dict[str, Any]:
     return schema if isinstance(schema, dict) else {}
 
 
-def _placement(spec: Section) -> None:
-    modes = ("single-region", "active-active", "active-hotstandby")
+def _placement(spec: Section) -> Placement:
+    known = ("single-region", "active-active", "active-hotstandby")
     placement = spec.section("placementSchema", ("modes", "minRegions", "maxRegions"))
-    for mode in placement.texts("modes", rule="BP-N04", limit=3):
-        if mode not in modes:
-            fix = _("Choose from %(modes)s.") % {"modes": ", ".join(modes)}
+    modes = placement.texts("modes", rule="BP-N04", limit=3)
+    for mode in modes:
+        if mode not in known:
+            fix = _("Choose from %(modes)s.") % {"modes": ", ".join(known)}
             placement.refuse("BP-N04", "modes", _("%(mode)r is no placement.") % {"mode": mode}, fix)
     low = placement.integer("minRegions", 1, 16, rule="BP-N04", default=1)
-    placement.integer("maxRegions", low, 16, rule="BP-N04", default=low)
-
-
-def _depends(spec: Section) -> tuple[Dependency, ...]:
-    found: list[Dependency] = []
-    for item in spec.sections("depends", _DEPENDS, rule="BP-D01", limit=20):
-        for key in ("when", "values"):
-            if item.has(key):
-                # They will act once the resolver evaluates conditions; a field that does nothing is refused.
-                item.refuse("BP-D05", key, _("This is not supported yet."), _("Leave it out."))
-        dependency = Dependency(
-            blueprint=item.text("blueprint", rule="BP-D01", pattern=names.BLUEPRINT),
-            range=item.text("version", rule="BP-D01", limit=120),
-            alias=item.text("alias", rule="BP-D03", pattern=names.ALIAS),
-            sharing=item.choice("sharing", ("shared", "dedicated"), rule="BP-D06", default="shared"),
-        )
-        try:
-            parse_range(dependency.range, bounded=True)
-        except RangeRefused as error:
-            item.refuse("BP-D01", "version", error.message, _("Write a bounded range like ^1.2."))
-        if dependency.alias in {other.alias for other in found}:
-            item.refuse("BP-D03", "alias", _("This alias stands twice."), _("Give each dependency its own."))
-        found.append(dependency)
-    return tuple(found)
+    high = placement.integer("maxRegions", low, 16, rule="BP-N04", default=low)
+    return Placement(modes or ("single-region",), low, high)
 
 
 def _exposes(spec: Section, kind: str) -> Exposes | None:
@@ -184,36 +191,70 @@ def _exposes(spec: Section, kind: str) -> Exposes | None:
     return Exposes(endpoints, keys, sharing)
 
 
-def _manifests(spec: Section, kind: str) -> str:
+def _manifests(spec: Section, kind: str) -> Manifests | None:
     if kind == "bundle":
-        return ""
+        if spec.has("manifests") or not spec.has("depends"):
+            fix = _("Give it depends and no manifests.")
+            spec.refuse("BP-M01", "manifests", _("A bundle only lists what it installs."), fix)
+        return None
     manifests = spec.section("manifests", ("source", "overlays"))
     source = manifests.section("source", ("kind", "path"))
-    source.choice("kind", ("Kustomize",), rule="BP-M01")
-    for size in manifests.section("overlays", SIZES).data:
-        overlay = manifests.section("overlays", SIZES).section(size, ("footprint",))
-        if overlay.has("footprint"):
-            _footprint(overlay, "footprint")
-    return source.text("path", rule="BP-M01", pattern=_LOCAL_PATH)
+    source_kind = source.choice("kind", ("Kustomize", "HelmChart"), rule="BP-M01")
+    overlays = manifests.section("overlays", SIZES)
+    return Manifests(
+        kind=source_kind,
+        path=source.text("path", rule="BP-M01", pattern=_LOCAL_PATH),
+        overlays={size: _overlay(overlays, size, source_kind) for size in SIZES if overlays.has(size)},
+    )
 
 
-def _notes(spec: Section) -> None:
-    """Check the shape of fields whose effect arrives with upgrades, rotation and monitoring."""
+def _overlay(overlays: Section, size: str, source_kind: str) -> Overlay:
+    data = overlays.data[size]
+    # Values act in a chart only; beside a Kustomize base they would do nothing.
+    known = tuple(data) if isinstance(data, dict) and source_kind == "HelmChart" else ("footprint",)
+    overlay = overlays.section(size, known)
+    footprint = _footprint(overlay, "footprint") if overlay.has("footprint") else None
+    values = {key: value for key, value in overlay.data.items() if key != "footprint"}
+    return Overlay(footprint, values if source_kind == "HelmChart" else {})
+
+
+def _upgrades(spec: Section) -> Upgrades:
     upgrades = spec.section("upgrades", ("from", "blocks"))
-    for key in ("from", "blocks"):
-        for text in upgrades.texts(key, rule="BP-U01", limit=20):
+    ranges = {key: upgrades.texts(key, rule="BP-U01", limit=20) for key in ("from", "blocks")}
+    for key, texts in ranges.items():
+        for text in texts:
             try:
                 parse_range(text)
             except RangeRefused as error:
                 upgrades.refuse("BP-U01", key, error.message, _("Write ranges like 1.1.x or <1.1.0."))
-    for item in spec.sections("rotation", ("kind", "name", "ttl"), rule="BP-R01", limit=20):
-        item.text("kind", rule="BP-R01", pattern=_WORD)
-        item.text("name", rule="BP-R01", pattern=_WORD)
-        item.text("ttl", rule="BP-R01", pattern=r"(?:[1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d")
-    observability = spec.section("observability", ("metrics", "logs", "traces"))
-    observability.choice("metrics", ("prometheus", "none"), rule="BP-O01", default="none")
-    observability.choice("logs", ("stdout",), rule="BP-O03", default="stdout")
-    observability.choice("traces", ("otlp", "none"), rule="BP-O01", default="none")
+    return Upgrades(ranges["from"], ranges["blocks"])
+
+
+def _rotation(spec: Section) -> tuple[Rotation, ...]:
+    return tuple(
+        Rotation(
+            kind=item.text("kind", rule="BP-R01", pattern=_WORD),
+            name=item.text("name", rule="BP-R01", pattern=_WORD),
+            ttl_days=_days(item.text("ttl", rule="BP-R01", pattern=_TTL)),
+        )
+        for item in spec.sections("rotation", ("kind", "name", "ttl"), rule="BP-R01", limit=20)
+    )
+
+
+def _days(text: str) -> int:
+    return int(text.removesuffix("d")) if re.fullmatch(_TTL, text) else 0
+
+
+def _observability(spec: Section) -> Observability:
+    section = spec.section("observability", ("metrics", "logs", "traces"))
+    return Observability(
+        metrics=section.choice("metrics", ("prometheus", "none"), rule="BP-O01", default="none"),
+        logs=section.choice("logs", ("stdout",), rule="BP-O03", default="stdout"),
+        traces=section.choice("traces", ("otlp", "none"), rule="BP-O01", default="none"),
+    )
+
+
+def _deprecation(spec: Section) -> None:
     if spec.has("deprecated"):
         deprecated = spec.section("deprecated", ("since", "replacedBy", "message"))
         deprecated.text("since", rule="BP-N04", pattern=names.VERSION)

@@ -13,16 +13,23 @@ from catalyst.core.errors import DomainError
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One broken rule: its id, where, what is wrong, how to fix it. ``line`` is 0 when it is not known."""
+    """One broken rule: its id, where, what is wrong, how to fix it.
+
+    ``field`` is a path inside ``file``; ``line`` counts from 1, 0 when it is not known. A warning refuses nothing.
+    """
 
     rule: str
     field: str
     problem: str
     fix: str
     line: int = 0
+    file: str = "blueprint.yaml"
+    is_warning: bool = False
 
     def __str__(self) -> str:
-        where = f"{self.field}, line {self.line}" if self.line else self.field
+        file = "" if self.file == "blueprint.yaml" else self.file
+        place = " ".join(part for part in (file, self.field) if part)
+        where = f"{place}, line {self.line}" if self.line else place
         return f"{self.rule} {where}: {self.problem} {self.fix}"
 
 

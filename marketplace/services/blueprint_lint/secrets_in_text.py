@@ -1,0 +1,66 @@
+"""Secrets that somebody typed into a file: known forms everywhere, and values that are too random to be words.
+
+Source: blueprints.md §7 of the design, rule BP-X03.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from marketplace.services.blueprint_contract import Finding
+from marketplace.services.blueprint_lint.rules import broken
+from marketplace.services.blueprint_lint.subject import Subject, texts_in
+
+_KNOWN = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bglpat-[A-Za-z0-9_-]{20,}"
+    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|\bAGE-SECRET-KEY-1[A-Z0-9]{20,}"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.|[a-z]{2,10}://[^\s:/@]{1,64}:[^\s:/@$]{3,64}@"
+)
+_SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|TOKEN|(?:PRIVATE|API|ACCESS|ENCRYPTION)_?KEY)$", re.IGNORECASE)
+_NOT_SECRET = re.compile(r"sha(?:256|512)[:-]\S+")
+_RANDOM = re.compile(r"[A-Za-z0-9+/=_-]{24,200}")
+_MOST_ORDER: Final = 4.2  # bits per character; English words have less, base64 of random bytes more
+
+
+def check_secrets(subject: Subject) -> Iterator[Finding]:
+    """Yield every place that looks like a secret; the secret itself is not repeated."""
+    for path in sorted(subject.files):
+        text = subject.text(path)
+        match = _KNOWN.search(text)
+        if match:
+            yield broken("BP-X03", path, line=text.count("\n", 0, match.start()) + 1)
+    for source in subject.sources:
+        for path, text in texts_in(source.data):
+            if _is_random(text) or (_is_named_secret(source.data, path) and text):
+                yield source.finding("BP-X03", path)
+
+
+def _is_named_secret(data: object, path: str) -> bool:
+    """Tell whether this is the literal ``value`` of an environment variable whose name says that it is a secret."""
+    above, _dot, key = path.rpartition(".")
+    if key != "value":
+        return False
+    node = data
+    for step in above.split("."):
+        if isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, list) and step.isdigit() and int(step) < len(node):
+            node = node[int(step)]
+        else:
+            return False
+    return isinstance(node, dict) and _SECRET_NAME.search(str(node.get("name"))) is not None
+
+
+def _is_random(text: str) -> bool:
+    for word in _RANDOM.findall(_NOT_SECRET.sub("", text)):
+        has_kinds = all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+        if has_kinds and _order(word) > _MOST_ORDER:
+            return True
+    return False
+
+
+def _order(word: str) -> float:
+    counts = Counter(word).values()
+    return -sum(count / len(word) * math.log2(count / len(word)) for count in counts)

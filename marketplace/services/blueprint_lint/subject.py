@@ -1,0 +1,105 @@
+"""The Blueprint that is judged: its contract, its files, its manifests as data, and where each thing stands."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from catalyst.core.gitops.yaml import YamlRefused, find_lines, load_documents
+from marketplace.services.blueprint_contract import Contract, Finding
+from marketplace.services.blueprint_lint.rules import broken
+from marketplace.services.blueprint_lint.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One YAML document of the manifests. ``lines`` maps paths inside it to lines."""
+
+    file: str
+    data: Any
+    lines: Mapping[str, int]
+
+    @property
+    def is_object(self) -> bool:
+        is_mapping = isinstance(self.data, dict) and isinstance(self.data.get("kind"), str)
+        return is_mapping and "kustomize.config.k8s.io" not in str(self.data.get("apiVersion"))
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        metadata = self.data.get("metadata")
+        return str(self.data["kind"]), str(metadata.get("name")) if isinstance(metadata, dict) else ""
+
+    def finding(self, rule: str, path: str = "", *, detail: str = "") -> Finding:
+        return broken(rule, self.file, path, line=line_of(self.lines, path), detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """``sources`` are the documents below the manifests' folder; what could not be read is in ``unreadable``."""
+
+    contract: Contract
+    files: Mapping[str, bytes]
+    shelf: Shelf
+    lines: Mapping[str, int]
+    sources: tuple[Source, ...] = ()
+    unreadable: tuple[Finding, ...] = ()
+    origins: Mapping[tuple[str, str], Source] = field(default_factory=dict)
+
+    def text(self, path: str) -> str:
+        return self.files.get(path, b"").decode(errors="replace")
+
+    def below(self, folder: str) -> dict[str, bytes]:
+        prefix = f"{folder.rstrip('/')}/"
+        return {path: content for path, content in self.files.items() if path.startswith(prefix)}
+
+    def finding(self, rule: str, path: str, *, detail: str = "") -> Finding:
+        """Return a finding at a field of ``blueprint.yaml``."""
+        return broken(rule, "blueprint.yaml", path, line=line_of(self.lines, path), detail=detail)
+
+    def about(self, rule: str, item: Mapping[str, Any], path: str = "", *, detail: str = "") -> Finding:
+        """Return a finding about a rendered object, at the document that it was made from."""
+        kind, name = str(item.get("kind")), str(item["metadata"]["name"])
+        origin = self.origins.get((kind, name))
+        where = f"{kind}/{name}{path}"
+        line = line_of(origin.lines, path.replace("/", ".").strip(".")) if origin else 0
+        return broken(rule, origin.file if origin else "", where, line=line, detail=detail)
+
+
+def read_subject(contract: Contract, files: Mapping[str, bytes], shelf: Shelf, lines: Mapping[str, int]) -> Subject:
+    """Read the manifests of a Blueprint whose ``blueprint.yaml`` could be read, with the ``lines`` of its fields."""
+    subject = Subject(contract, files, shelf, lines)
+    sources: list[Source] = []
+    unreadable: list[Finding] = []
+    is_plain = contract.manifests is not None and contract.manifests.kind == "Kustomize"
+    for path, content in subject.below(contract.manifests_path).items() if is_plain else ():
+        if not path.endswith((".yaml", ".yml")):
+            continue
+        try:
+            documents = load_documents(content)
+        except YamlRefused as error:
+            unreadable.append(broken("BP-N04", path, line=error.line, detail=error.message))
+            continue
+        pairs = zip(documents, find_lines(content), strict=True)
+        sources += [Source(path, data, lines) for data, lines in pairs if data is not None]
+    # Where it is made counts, not where a size changes it: the base comes last and wins.
+    ordered = sorted(sources, key=lambda each: "/base/" in each.file)
+    origins = {each.identity: each for each in ordered if each.is_object}
+    return replace(subject, sources=tuple(sources), unreadable=tuple(unreadable), origins=origins)
+
+
+def line_of(lines: Mapping[str, int], path: str) -> int:
+    """Return the line of a path, or of the nearest thing around it; 0 when nothing is known."""
+    while path and path not in lines:
+        path = path.rpartition(".")[0]
+    return lines.get(path, 0)
+
+
+def texts_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text of plain data with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from texts_in(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from texts_in(child, f"{path}.{index}" if path else str(index))
