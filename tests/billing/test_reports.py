@@ -145,3 +145,22 @@ def test_the_page_is_for_those_who_may_see_it(shop: Shop, client: Client, role: 
 
     assert client.get(_PAGE).status_code in (302, 403)
     assert client.get("/admin/billing/subscription/report.csv").status_code in (302, 403)
+
+
+@pytest.mark.parametrize(("role", "state"), [("support-agent", "canceled"), ("", "active")])
+def test_support_ends_a_subscription_at_once_and_nobody_else_does(
+    shop: Shop, client: Client, role: str, state: str
+) -> None:
+    customer = subscribe(shop, "company")
+    shop.staff.staff_role = role
+    shop.staff.save(update_fields=["staff_role"])
+    client.force_login(shop.staff)
+    form = {"action": "end_at_once", "_selected_action": [str(customer.subscription.pk)]}
+
+    asked = client.post("/admin/billing/subscription/", form)
+    before = customer.state
+    client.post("/admin/billing/subscription/", {**form, "confirmed": "yes"})
+
+    assert before == "active"
+    assert (asked.status_code == 200) is (role == "support-agent")
+    assert customer.state == state
