@@ -31,7 +31,7 @@ from tests.billing.killed import make_due, make_purchase, sweep
 from tests.billing.shop import PLAN_MINOR, VOUCHER_MINOR, Shop
 from tests.stripe_standin import StripeStandIn
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 CREDIT = 20_000
 REFUND = 5_000
