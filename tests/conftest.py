@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
-from django.utils import timezone
+from django.utils import timezone, translation
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -104,6 +104,12 @@ def _invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if database and request.node.get_closest_marker("breaks_invariants") is None:
         assert [str(violation) for violation in check_invariants()] == []
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> None:
+    """Begin in English, whatever language the request of an earlier test left behind."""
+    translation.activate("en")
 
 
 @pytest.fixture
