@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
     _TabularInline = admin.TabularInline
+
+
+_SHOWN_OBJECTS = 20
 
 
 class GuardedAdmin(_ModelAdmin):
@@ -75,6 +80,26 @@ class GuardedAdmin(_ModelAdmin):
             target=f"{obj._meta.label_lower}:{obj.pk}",
             detail={"fields": message},
         )
+
+
+def ask_first(
+    model_admin: GuardedAdmin, request: HttpRequest, queryset: QuerySet[Any], *, action: str, question: str
+) -> TemplateResponse | None:
+    """Return the page that asks for confirmation, or None when the person has confirmed."""
+    if "confirmed" in request.POST:
+        return None
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": question,
+        "opts": model_admin.model._meta,
+        "count": queryset.count(),
+        "objects": queryset[:_SHOWN_OBJECTS],
+        "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
+        "checkbox": helpers.ACTION_CHECKBOX_NAME,
+        "select_across": request.POST.get("select_across", "0"),
+        "action": action,
+    }
+    return TemplateResponse(request, "admin/billing/confirm.html", context)
 
 
 class ReadOnlyInline(_TabularInline):

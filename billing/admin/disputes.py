@@ -55,7 +55,6 @@ class DisputeAdmin(MoneyAdmin):
         answer = ask_reason(
             self,
             request,
-            queryset,
             action="unfreeze",
             question=gettext("Let this account be used again?"),
             effects=[gettext("%(name)s can spend its credit and use codes again.") % {"name": name} for name in names],

@@ -9,10 +9,9 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext, gettext_lazy
 
-from billing.admin.base import ask_first
 from billing.models import StripeEvent
 from billing.services.stripe_events import dismiss_event, replay_event
-from tenancy.admin import GuardedAdmin
+from tenancy.admin import GuardedAdmin, ask_first
 from tenancy.models import User
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models import BillingSettings
 from billing.services.settings import PUBLIC, SECRETS, SELLER
 from billing.services.vouchers import VoucherTerms
-from catalyst.core.money import InvalidAmount, Money, parse_amount
+from catalyst.core.money import InvalidAmount, parse_amount
 
 _LABELS = {
     "stripe_secret_key": _("Secret key"),
@@ -22,12 +22,37 @@ _LABELS = {
 }
 
 
+class AmountField(forms.CharField):
+    """An amount in the one currency of its form, as a person writes it: ``12.500``. Its value is a ``Money``."""
+
+    currency = ""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(help_text=_("For example 12.500"), **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return parse_amount(super().clean(value), self.currency)
+        except InvalidAmount as error:
+            raise forms.ValidationError(error.message) from None
+
+
+class MoneyForm(forms.Form):
+    """A form whose amounts are in ``currency``."""
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, AmountField):
+                field.currency = currency
+
+
 class _Moment(forms.DateTimeInput):
     input_type = "datetime-local"
 
 
-class IssueVoucherForm(forms.Form):
-    credit = forms.CharField(label=_("Credit"), help_text=_("For example 12.500"))
+class IssueVoucherForm(MoneyForm):
+    credit = AmountField(label=_("Credit"))
     code = forms.CharField(
         label=_("Code"),
         required=False,
@@ -45,16 +70,6 @@ class IssueVoucherForm(forms.Form):
     )
     starts_at = forms.DateTimeField(label=_("Starts"), required=False, widget=_Moment, help_text=_("Empty: now."))
     ends_at = forms.DateTimeField(label=_("Ends"), required=False, widget=_Moment, help_text=_("Empty: never."))
-
-    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.currency = currency
-
-    def clean_credit(self) -> Money:
-        try:
-            return parse_amount(self.cleaned_data["credit"], self.currency)
-        except InvalidAmount as error:
-            raise forms.ValidationError(error.message) from None
 
     def terms(self) -> VoucherTerms:
         return VoucherTerms(**self.cleaned_data)

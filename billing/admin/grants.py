@@ -1,4 +1,7 @@
-"""Credit by hand, and granted credit that is taken back: a form or an action, a question, a reason, an audit row."""
+"""Credit by hand, and granted credit that is taken back: a form or an action, a question, an audit row.
+
+Giving and taking back want a reason; approving and declining stand under the one that the grant was asked for with.
+"""
 
 import uuid
 from typing import Any, cast
@@ -14,14 +17,15 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.base import MoneyAdmin, ask_first, shown_amount
+from billing.admin.base import MoneyAdmin, shown_amount
+from billing.admin.forms import AmountField, MoneyForm
 from billing.admin.reasons import ask_reason
 from billing.models import CreditGrant, Redemption
 from billing.selectors.credit_grants import needs_second_person
 from billing.services.credit_grants import decide_grant, request_grant
 from billing.services.credit_reversals import reverse_grant, reverse_redemption
 from catalyst.core.errors import DomainError
-from catalyst.core.money import InvalidAmount, Money, parse_amount
+from tenancy.admin import ask_first
 from tenancy.models import Organization, User
 from tenancy.selectors.sovereign import get_sovereign
 
@@ -29,27 +33,17 @@ _RIGHT = "credit.grant"
 _LIST = "admin:billing_creditgrant_changelist"
 
 
-class GrantForm(forms.Form):
+class GrantForm(MoneyForm):
     organization = forms.SlugField(label=_("Organization"), help_text=_("Its short name, as in its address."))
-    amount = forms.CharField(label=_("Credit"), help_text=_("For example 12.500"))
+    amount = AmountField(label=_("Credit"))
     reason = forms.CharField(label=_("Reason"), max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
     key = forms.CharField(widget=forms.HiddenInput, min_length=8, max_length=64)
-
-    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.currency = currency
 
     def clean_organization(self) -> Organization:
         found = Organization.objects.filter(slug=self.cleaned_data["organization"]).first()
         if found is None:
             raise forms.ValidationError(gettext("There is no Organization with this short name."))
         return found
-
-    def clean_amount(self) -> Money:
-        try:
-            return parse_amount(self.cleaned_data["amount"], self.currency)
-        except InvalidAmount as error:
-            raise forms.ValidationError(error.message) from None
 
 
 @admin.register(CreditGrant)
@@ -188,7 +182,6 @@ def _take_back(
     answer = ask_reason(
         model_admin,
         request,
-        queryset,
         action="take_back",
         question=gettext("Take this credit back?"),
         effects=[

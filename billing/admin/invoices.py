@@ -22,9 +22,13 @@ _VIEW = "billing.view_all"
 
 class CreditNoteInline(ReadOnlyInline):
     model = CreditNote
-    fields = ("shown_number", "state", "credit", "card", "reason", "issued_by", "issued_at", "document")
-    readonly_fields = ("shown_number", "credit", "card", "document")
+    fields = ("shown_number", "state", "credit", "card", "reason", "issued_by", "issued_at", "pdf")
+    readonly_fields = ("shown_number", "credit", "card", "pdf")
     ordering = ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CreditNote]:
+        notes: QuerySet[CreditNote] = super().get_queryset(request).select_related("invoice")
+        return notes
 
     @admin.display(description=_("number"))
     def shown_number(self, note: CreditNote) -> str:
@@ -39,7 +43,7 @@ class CreditNoteInline(ReadOnlyInline):
         return shown_amount(note.card_minor, note.invoice.currency_id)
 
     @admin.display(description=_("document"))
-    def document(self, note: CreditNote) -> SafeString:
+    def pdf(self, note: CreditNote) -> SafeString:
         return format_html('<a href="{}">PDF</a>', reverse("admin:billing_creditnote_pdf", args=[note.pk]))
 
 

@@ -12,12 +12,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.base import MoneyAdmin, ask_first, shown_amount
+from billing.admin.base import MoneyAdmin, shown_amount
 from billing.admin.refunds import cancel_and_refund
 from billing.models import Checkout, CheckoutEvent, Order, OrderLine, PspCall
 from billing.services.checkout_recheck import recheck_checkout
 from catalyst.core.errors import DomainError
-from tenancy.admin import ReadOnlyInline
+from tenancy.admin import ReadOnlyInline, ask_first
 from tenancy.models import User
 
 _VIEW = "billing.view_all"

@@ -1,21 +1,18 @@
 """A question before an act that moves money: what it does to each row, and why it is done."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.contrib.admin import helpers
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext
 
+from billing.services.reasons import ReasonRequired, check_reason
 from tenancy.admin import GuardedAdmin
 
 
 def ask_reason(
     model_admin: GuardedAdmin,
     request: HttpRequest,
-    queryset: QuerySet[Any],
     *,
     action: str,
     question: str,
@@ -25,9 +22,12 @@ def ask_reason(
 
     ``effects`` are whole sentences, one for each thing that will happen.
     """
-    reason = request.POST.get("reason", "").strip()
-    if "confirmed" in request.POST and reason:
-        return reason
+    error = ""
+    if "confirmed" in request.POST:
+        try:
+            return check_reason(request.POST.get("reason", ""))
+        except ReasonRequired as refused:
+            error = refused.message
     context = {
         **model_admin.admin_site.each_context(request),
         "title": question,
@@ -37,7 +37,6 @@ def ask_reason(
         "checkbox": helpers.ACTION_CHECKBOX_NAME,
         "select_across": request.POST.get("select_across", "0"),
         "action": action,
-        "error": gettext("Write down the reason, in 500 characters at most.") if "confirmed" in request.POST else "",
+        "error": error,
     }
-    status = 422 if context["error"] else 200
-    return TemplateResponse(request, "admin/billing/reason.html", context, status=status)
+    return TemplateResponse(request, "admin/billing/reason.html", context, status=422 if error else 200)

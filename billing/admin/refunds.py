@@ -17,34 +17,25 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import MoneyAdmin, shown_amount
+from billing.admin.forms import AmountField, MoneyForm
 from billing.admin.reasons import ask_reason
 from billing.models import CreditNote, Invoice, Order
 from billing.selectors.invoices import document_number
 from billing.selectors.refunds import RefundPlan, get_refundable, plan_refund
-from billing.services.refunds import refund_failed_delivery, refund_invoice
+from billing.services.refunds import preview_refund, refund_failed_delivery, refund_invoice
 from catalyst.core.errors import DomainError
-from catalyst.core.money import InvalidAmount, Money, parse_amount
+from catalyst.core.money import Money, plain_amount
 from tenancy.models import User
 
 RIGHT = "refund.issue"
 
 
-class RefundForm(forms.Form):
-    amount = forms.CharField(label=_("Amount"), help_text=_("For example 12.500"))
+class RefundForm(MoneyForm):
+    amount = AmountField(label=_("Amount"))
     reason = forms.CharField(
         label=_("Reason"), max_length=500, widget=forms.Textarea(attrs={"rows": 3}), help_text=_("Shown on the note.")
     )
     key = forms.CharField(widget=forms.HiddenInput, min_length=8, max_length=64)
-
-    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.currency = currency
-
-    def clean_amount(self) -> Money:
-        try:
-            return parse_amount(self.cleaned_data["amount"], self.currency)
-        except InvalidAmount as error:
-            raise forms.ValidationError(error.message) from None
 
 
 class RefundPages(MoneyAdmin):
@@ -60,8 +51,9 @@ class RefundPages(MoneyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         address = ""
-        if self.may(request, RIGHT) and object_id.isdigit():
-            address = reverse("admin:billing_invoice_refund", args=[object_id])
+        invoice = self.get_object(request, object_id) if self.may(request, RIGHT) else None
+        if invoice is not None and get_refundable(invoice).total_minor:
+            address = reverse("admin:billing_invoice_refund", args=[invoice.pk])
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "refund_address": address})
 
     def refund_view(self, request: HttpRequest, invoice_id: int) -> HttpResponse:
@@ -71,7 +63,7 @@ class RefundPages(MoneyAdmin):
         if invoice is None:
             raise Http404
         left = get_refundable(invoice)
-        whole = shown_digits(left.total_minor, invoice.currency_id)
+        whole = plain_amount(Money(left.total_minor, invoice.currency_id))
         form = RefundForm(
             request.POST or None,
             currency=invoice.currency_id,
@@ -91,10 +83,9 @@ class RefundPages(MoneyAdmin):
     def _go_on(self, request: HttpRequest, invoice: Invoice, form: RefundForm) -> HttpResponse | None:
         """Ask, or do it; None when it is refused, with the refusal in the form."""
         amount = form.cleaned_data["amount"].amount
-        if "confirmed" not in request.POST and amount <= get_refundable(invoice).total_minor:
-            return self._ask(request, invoice, form, plan_refund(invoice, amount))
-        seen = request.POST.get("card_minor", "")
         try:
+            if "confirmed" not in request.POST:
+                return self._ask(request, invoice, form, preview_refund(invoice, amount))
             note = refund_invoice(
                 invoice_id=invoice.pk,
                 amount_minor=amount,
@@ -102,7 +93,7 @@ class RefundPages(MoneyAdmin):
                 actor=cast(User, request.user),
                 now=timezone.now(),
                 key=form.cleaned_data["key"],
-                confirmed_card_minor=int(seen) if seen.isdigit() else None,
+                confirmed_card_minor=_seen_card_minor(request),
             )
         except DomainError as error:
             field = error.pointer.strip("/")
@@ -132,7 +123,6 @@ def cancel_and_refund(model_admin: MoneyAdmin, request: HttpRequest, queryset: Q
     answer = ask_reason(
         model_admin,
         request,
-        queryset,
         action="cancel_and_refund",
         question=gettext("Cancel these orders and refund all that was paid?"),
         effects=[line for order in queryset for line in _order_effects(order)],
@@ -178,9 +168,10 @@ def told(note: CreditNote) -> str:
     return gettext("The refund is done and its credit note is issued.")
 
 
-def shown_digits(amount_minor: int, currency: str) -> str:
-    """Return an amount as a person would type it."""
-    return Money(amount_minor, currency).format("en").replace(",", "").split("\u00a0")[-1]
+def _seen_card_minor(request: HttpRequest) -> int:
+    """Return the card's part that the question showed; -1, which no plan has, when the answer does not say it."""
+    seen = request.POST.get("card_minor", "")
+    return int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else -1
 
 
 def _number(invoice: Invoice) -> str:
@@ -192,5 +183,6 @@ def _order_effects(order: Order) -> Iterator[str]:
     if invoice is None:
         yield f"{order.number}: " + gettext("Its invoice is issued first, then all that was paid goes back.")
         return
-    for line in effects(plan_refund(invoice, get_refundable(invoice).total_minor), order.currency_id):
+    left = get_refundable(invoice)
+    for line in effects(plan_refund(invoice, left.total_minor, left), order.currency_id):
         yield f"{order.number}: {line}"

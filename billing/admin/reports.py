@@ -1,8 +1,6 @@
 """Subscriptions for support, and the report of the business with its chart: a plain page, and the same as CSV."""
 
-import csv
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -15,15 +13,19 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.base import MoneyAdmin, ask_first, shown_amount
+from billing.admin.base import MoneyAdmin, shown_amount
+from billing.admin.reasons import ask_reason
 from billing.models import Subscription, SubscriptionEvent
 from billing.selectors.reports import Month, Report, revenue_report
 from billing.services.subscriptions import cancel_subscription
+from catalyst.core.csv_text import write_csv
 from catalyst.core.errors import DomainError
+from catalyst.core.http.downloads import csv_response
 from tenancy.admin import ReadOnlyInline
 from tenancy.models import User
 from tenancy.selectors.sovereign import get_sovereign
 
+_REPORT = "report.view"
 _MONTHS = 12
 _WIDTH, _HEIGHT = 720, 220
 _BAR_SHARE = 0.6
@@ -44,8 +46,17 @@ class Bar:
 
 class SubscriptionEventInline(ReadOnlyInline):
     model = SubscriptionEvent
-    fields = ("seq", "from_state", "to_state", "plan", "monthly_minor", "actor", "reason", "at")
+    fields = ("seq", "from_state", "to_state", "plan", "monthly", "actor", "reason", "at")
+    readonly_fields = ("monthly",)
     ordering = ("seq",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SubscriptionEvent]:
+        events: QuerySet[SubscriptionEvent] = super().get_queryset(request).select_related("subscription")
+        return events
+
+    @admin.display(description=_("monthly"))
+    def monthly(self, event: SubscriptionEvent) -> str:
+        return shown_amount(event.monthly_minor, event.subscription.currency_id)
 
 
 @admin.register(Subscription)
@@ -72,20 +83,33 @@ class SubscriptionAdmin(MoneyAdmin):
 
     @admin.action(description=gettext_lazy("End at once"), permissions=["end"])
     def end_at_once(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> TemplateResponse | None:
-        question = gettext("End these subscriptions at once? Their Applications are removed, and nothing is refunded.")
-        if page := ask_first(self, request, queryset, action="end_at_once", question=question):
-            return page
+        answer = ask_reason(
+            self,
+            request,
+            action="end_at_once",
+            question=gettext("End these subscriptions at once?"),
+            effects=[
+                gettext("%(subscription)s ends. Its Applications are removed, and nothing is refunded.")
+                % {"subscription": _name(row)}
+                for row in queryset
+            ],
+        )
+        if not isinstance(answer, str):
+            return answer
         for row in queryset:
             try:
                 cancel_subscription(
                     subscription_id=row.pk,
                     at_once=True,
                     actor=cast(User, request.user),
-                    reason="support",
+                    reason=answer,
                     now=timezone.now(),
                 )
             except DomainError as error:
-                self.message_user(request, f"{row}: {error.message}", messages.ERROR)
+                self.message_user(request, f"{_name(row)}: {error.message}", messages.ERROR)
+                continue
+            done = gettext("%(subscription)s has ended.") % {"subscription": _name(row)}
+            self.message_user(request, done, messages.SUCCESS)
         return None
 
     def get_urls(self) -> list[URLPattern]:
@@ -113,14 +137,21 @@ class SubscriptionAdmin(MoneyAdmin):
     def report_csv(self, request: HttpRequest) -> HttpResponse:
         """Return the months as CSV, each line with the Sovereign's domain; amounts in minor units."""
         report = self._report(request)
-        answer = HttpResponse(months_csv(report), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="report-{report.sovereign}.csv"'
-        return answer
+        return csv_response(months_csv(report), name=f"report-{report.sovereign}")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        sees_report = self.may(request, _REPORT)
+        return super().changelist_view(request, {**(extra_context or {}), "sees_report": sees_report})
 
     def _report(self, request: HttpRequest) -> Report:
-        if not self.may(request, "report.view"):
+        if not self.may(request, _REPORT):
             raise PermissionDenied
         return revenue_report(sovereign=get_sovereign(), months=_MONTHS, now=timezone.now())
+
+
+def _name(row: Subscription) -> str:
+    """Return a subscription as staff know it: whose it is, for which Environments, and what it buys."""
+    return f"{row.organization.organization.slug} {row.env_type} {row.plan}"
 
 
 def months_csv(report: Report) -> str:
@@ -129,12 +160,11 @@ def months_csv(report: Report) -> str:
         *("mrr_minor", "live", "started", "churned", "churn_percent", "lost_mrr_minor"),
         *("billed_minor", "credit_minor", "card_minor", "tax_minor", "refunded_minor"),
     )
-    text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["sovereign", "month", "currency", *fields])
-    for month in report.months:
-        writer.writerow([report.sovereign, month.label, report.currency, *(getattr(month, name) for name in fields)])
-    return text.getvalue()
+    rows = [
+        [report.sovereign, month.label, report.currency, *(getattr(month, name) for name in fields)]
+        for month in report.months
+    ]
+    return write_csv([["sovereign", "month", "currency", *fields], *rows])
 
 
 def bars(report: Report) -> list[Bar]:

@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from billing.admin.base import ask_first, shown_amount
+from billing.admin.base import shown_amount
 from billing.admin.forms import IssueVoucherForm
-from billing.admin.voucher_sheets import PER_SHEET, cards, codes_csv
+from billing.admin.voucher_sheets import PER_SHEET, cards, codes_csv, redeem_address
 from billing.models import VoucherBatch
 from billing.selectors.voucher_report import Campaign, campaign_report
 from billing.services.voucher_batches import (
@@ -36,9 +36,12 @@ from billing.services.voucher_batches import (
 from billing.services.vouchers import VoucherTerms
 from catalyst.core.csv_text import write_csv
 from catalyst.core.errors import DomainError
-from tenancy.admin import GuardedAdmin
+from catalyst.core.http.downloads import csv_response
+from tenancy.admin import GuardedAdmin, ask_first
 from tenancy.models import User
 from tenancy.selectors.sovereign import get_sovereign
+
+_REPORT = "report.view"
 
 
 class IssueBatchForm(IssueVoucherForm):
@@ -183,7 +186,7 @@ class VoucherBatchAdmin(GuardedAdmin):
     def _codes(self, request: HttpRequest, batch_id: int) -> HttpResponse:
         self._check_reader(request)
         row, found = take_codes(batch_id=batch_id, form="csv", actor=cast(User, request.user))
-        return _csv(codes_csv(row, found, get_sovereign()), f"vouchers-{row.pk}.csv")
+        return csv_response(codes_csv(row, found), name=f"vouchers-{row.pk}")
 
     def _sheet(self, request: HttpRequest, batch_id: int) -> HttpResponse:
         self._check_reader(request)
@@ -191,8 +194,7 @@ class VoucherBatchAdmin(GuardedAdmin):
         number = int(typed) if typed.isascii() and typed.isdigit() and 0 < int(typed) <= MOST_CODES else 1
         part = slice((number - 1) * PER_SHEET, number * PER_SHEET)
         row, found = take_codes(batch_id=batch_id, part=part, form=f"sheet {number}", actor=cast(User, request.user))
-        sovereign = get_sovereign()
-        context = {"batch": row, "number": number, "cards": cards(found, sovereign), "sovereign": sovereign}
+        context = {"batch": row, "number": number, "cards": cards(found), "address": redeem_address()}
         return TemplateResponse(request, "admin/billing/voucher_sheet.html", context)
 
     def _check_reader(self, request: HttpRequest) -> None:
@@ -212,22 +214,19 @@ class VoucherBatchAdmin(GuardedAdmin):
         found = campaign_report(sovereign=get_sovereign(), now=timezone.now())
         names = (*Campaign.__dataclass_fields__, "unspent_minor")
         rows = [[found.sovereign, found.currency, *(getattr(row, name) for name in names)] for row in found.campaigns]
-        return _csv(write_csv([["sovereign", "currency", *names], *rows]), f"campaigns-{found.sovereign}.csv")
+        return csv_response(write_csv([["sovereign", "currency", *names], *rows]), name=f"campaigns-{found.sovereign}")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        sees_report = self.may(request, _REPORT)
+        return super().changelist_view(request, {**(extra_context or {}), "sees_report": sees_report})
 
     def _check_reporter(self, request: HttpRequest) -> None:
-        if not self.may(request, "report.view"):
+        if not self.may(request, _REPORT):
             raise PermissionDenied
 
 
 def _taking(view: Callable[[HttpRequest, int], HttpResponse]) -> Callable[[HttpRequest, int], HttpResponse]:
     return never_cache(require_POST(view))
-
-
-def _csv(text: str, name: str) -> HttpResponse:
-    answer = HttpResponse(text, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "no-store"
-    return answer
 
 
 def _token(text: str) -> UUID | None:

@@ -14,13 +14,13 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.base import ask_first, shown_amount
+from billing.admin.base import shown_amount
 from billing.admin.forms import IssueVoucherForm
 from billing.models import Redemption, Voucher
 from billing.services.vouchers import issue_voucher, reveal_code, revoke_voucher, set_voucher_active
 from catalyst.core.crypto import SealBroken
 from catalyst.core.errors import DomainError
-from tenancy.admin import GuardedAdmin, ReadOnlyInline
+from tenancy.admin import GuardedAdmin, ReadOnlyInline, ask_first
 from tenancy.models import User
 from tenancy.selectors.sovereign import get_sovereign
 

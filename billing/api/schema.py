@@ -177,3 +177,46 @@ class BillingSettingsOutput(serializers.Serializer[Any]):
 
 class BillingPortalOutput(serializers.Serializer[Any]):
     portal_url = serializers.URLField()
+
+
+class MonthOutput(serializers.Serializer[Any]):
+    month = serializers.CharField(help_text="2026-11, in the Sovereign's time zone.")
+    mrr = MoneyOutput(help_text="At the month's end; for the running month, now.")
+    subscriptions = serializers.IntegerField()
+    started = serializers.IntegerField()
+    churned = serializers.IntegerField()
+    churn_percent = serializers.FloatField()
+    lost_mrr = MoneyOutput()
+    billed = MoneyOutput()
+    credit = MoneyOutput()
+    card = MoneyOutput()
+    tax = MoneyOutput()
+    refunded = MoneyOutput()
+
+
+class RevenueReportOutput(serializers.Serializer[Any]):
+    sovereign = serializers.CharField()
+    currency = serializers.CharField()
+    credit_outstanding = MoneyOutput()
+    credit_held = MoneyOutput(help_text="The part that open orders have set aside.")
+    months = MonthOutput(many=True)
+    plans = inline_serializer(
+        "PlanRevenue",
+        {
+            "plan": serializers.CharField(),
+            "subscriptions": serializers.IntegerField(),
+            "mrr": MoneyOutput(),
+            "billed": MoneyOutput(),
+            "refunded": MoneyOutput(),
+        },
+        many=True,
+    )
+    campaigns = inline_serializer(
+        "CampaignCost",
+        {
+            "campaign": serializers.CharField(),
+            "redemptions": serializers.IntegerField(),
+            "granted": MoneyOutput(),
+        },
+        many=True,
+    )

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from billing.selectors.reports import MOST_MONTHS
 from catalyst.core import names
 from catalyst.core.http.serializers import StrictSerializer
 from catalyst.core.money import EXPONENTS
@@ -16,6 +18,14 @@ class _Part(serializers.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=48, **kwargs)
+
+
+class ReportInput(StrictSerializer):
+    """The parameters of the report, as they stand in its address."""
+
+    months = serializers.IntegerField(
+        min_value=1, max_value=MOST_MONTHS, default=12, error_messages={"invalid": _("Give a whole number of months.")}
+    )
 
 
 class QuoteInput(StrictSerializer):

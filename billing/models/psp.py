@@ -9,6 +9,12 @@ from django.utils.translation import gettext_lazy as _
 from catalyst.core.expressions import OctetLength
 
 
+class PspCallQuerySet(models.QuerySet["PspCall"]):
+    def undecided(self) -> "PspCallQuerySet":
+        """Return the calls of which nobody knows yet whether they had their effect."""
+        return self.filter(state__in=[PspCall.State.REQUESTED, PspCall.State.UNKNOWN])
+
+
 class PspCall(models.Model):
     """The intent of one call, committed before the request is sent. Unknown is not failed."""
 
@@ -36,6 +42,8 @@ class PspCall(models.Model):
     object_id = models.TextField(_("object"), null=True)
     next_action_at = models.DateTimeField(db_default=Now())
     resolved_at = models.DateTimeField(_("resolved"), null=True)
+
+    objects = PspCallQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("processor call")

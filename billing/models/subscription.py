@@ -157,6 +157,16 @@ class SubscriptionEvent(models.Model):
         return f"{self.subscription_id}:{self.seq} {self.to_state}"
 
 
+class SubscriptionChangeQuerySet(models.QuerySet["SubscriptionChange"]):
+    def open(self) -> "SubscriptionChangeQuerySet":
+        """Return the wishes that wait for payment or for the end of a period; one at most for each subscription."""
+        return self.filter(state__in=[SubscriptionChange.State.PENDING, SubscriptionChange.State.SCHEDULED])
+
+    def scheduled(self) -> "SubscriptionChangeQuerySet":
+        """Return the wishes that wait for the end of a period."""
+        return self.filter(state=SubscriptionChange.State.SCHEDULED)
+
+
 class SubscriptionChange(models.Model):
     """A change of Plan or contents: at once and paid for by an order of its own, or at the end of the period.
 
@@ -196,6 +206,8 @@ class SubscriptionChange(models.Model):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     resolved_at = models.DateTimeField(null=True)
+
+    objects = SubscriptionChangeQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("subscription change")

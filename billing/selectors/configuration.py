@@ -37,7 +37,7 @@ def email_keys(blueprints: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _newest(blueprints: Iterable[str]) -> dict[str, BlueprintVersion]:
-    rows = BlueprintVersion.objects.filter(blueprint__name__in=list(blueprints), yanked_at=None, prerelease="")
+    rows = BlueprintVersion.objects.installable().filter(blueprint__name__in=list(blueprints), prerelease="")
     ordered = rows.select_related("blueprint").defer("files").order_by("major", "minor", "patch")
     return {row.blueprint.name: row for row in ordered}
 

@@ -56,9 +56,9 @@ def get_refundable(invoice: Invoice) -> Refundable:
     return Refundable(max(card, 0) // step * step, invoice.credit_minor - invoice.credit_refunded_minor, step)
 
 
-def plan_refund(invoice: Invoice, amount_minor: int) -> RefundPlan:
-    """Split an amount that the invoice can give back: the card first, the rest to credit, never credit to a card."""
-    card = min(amount_minor, get_refundable(invoice).card_minor)
+def plan_refund(invoice: Invoice, amount_minor: int, left: Refundable) -> RefundPlan:
+    """Split an amount out of what is ``left``: the card first, the rest to credit, never credit to a card."""
+    card = min(amount_minor, left.card_minor)
     returned = invoice.credit_refunded_minor + invoice.card_refunded_minor + invoice.card_disputed_minor
     is_full = returned + amount_minor >= invoice.total_minor
     ends = is_full and _pays_for_now(invoice)

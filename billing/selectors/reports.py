@@ -1,8 +1,9 @@
 """What the business looks like: revenue that recurs (Subscriptions), that was billed (Invoices), the cost of Vouchers.
 
 Amounts are minor units, VAT included. Months are those of the Sovereign's zone. MRR is what the Subscriptions that are
-not suspended or ended cost for a month, as they stood at that moment; it never looks at Orders. Every report carries
-the Sovereign's domain, by which a franchisor adds up many Sovereigns. Source: docs/reports.md.
+not suspended or ended cost for a month, as they stood at that moment; it never looks at Orders. Only the
+Sovereign's currency is counted. Every report carries its domain, by which a franchisor adds up many Sovereigns.
+Source: docs/reports.md.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class Month:
     """One month. ``mrr_minor`` stands at its end (now, for the running one); ``churned`` Subscriptions ended in it.
 
     ``billed_minor`` is the total of the Invoices issued in it, paid by ``credit_minor`` and ``card_minor``;
-    ``refunded_minor`` the Credit notes issued in it.
+    ``refunded_minor`` what the Credit notes issued in it gave back: a card part that failed is not back.
     """
 
     start: datetime
@@ -90,15 +91,17 @@ def revenue_report(*, sovereign: Sovereign, months: int, now: datetime) -> Repor
     """Return the report of the last ``months`` months, the running one included (1 … 60)."""
     months = max(1, min(months, MOST_MONTHS))
     starts = month_starts(now.astimezone(ZoneInfo(sovereign.time_zone)), months)
-    row = fetch_one(_CREDIT, {"currency": sovereign.currency_id})
-    assert row is not None
     bounds = [*starts[1:], now]
+    currency = str(sovereign.currency_id)
+    span = {"since": starts[0], "until": now, "currency": currency}
+    row = fetch_one(_CREDIT, {"currency": currency})
+    assert row is not None
     return Report(
         sovereign=sovereign.domain,
-        currency=str(sovereign.currency_id),
-        months=[_month(start, end) for start, end in zip(starts, bounds, strict=True)],
-        plans=[PlanRevenue(*each) for each in fetch_all(_PLANS, {"since": starts[0], "until": now})],
-        campaigns=[CampaignCost(*each) for each in fetch_all(_CAMPAIGNS, {"since": starts[0], "until": now})],
+        currency=currency,
+        months=[_month(start, end, currency) for start, end in zip(starts, bounds, strict=True)],
+        plans=[PlanRevenue(*each) for each in fetch_all(_PLANS, span)],
+        campaigns=[CampaignCost(*each) for each in fetch_all(_CAMPAIGNS, span)],
         credit_outstanding_minor=row[0],
         credit_held_minor=row[1],
     )
@@ -110,8 +113,8 @@ def month_starts(now: datetime, months: int) -> list[datetime]:
     return [first - relativedelta(months=back) for back in range(months - 1, -1, -1)]
 
 
-def _month(start: datetime, end: datetime) -> Month:
-    row = fetch_one(_MONTH, {"start": start, "end": end})
+def _month(start: datetime, end: datetime, currency: str) -> Month:
+    row = fetch_one(_MONTH, {"start": start, "end": end, "currency": currency})
     assert row is not None
     return Month(start, *row)
 
@@ -168,7 +171,7 @@ _STANDING = """
   FROM billing_subscription s JOIN billing_order o ON o.id = s.order_id
   LEFT JOIN LATERAL (SELECT to_state, monthly_minor FROM billing_subscriptionevent
     WHERE subscription_id = s.id AND at < {moment} ORDER BY seq DESC LIMIT 1) e ON true
-  WHERE s.created_at < {moment}
+  WHERE s.created_at < {moment} AND s.currency = %(currency)s
 """
 
 _MONTH = f"""
@@ -176,21 +179,25 @@ WITH standing AS ({_STANDING.format(moment="%(end)s::timestamptz")}),
 before AS ({_STANDING.format(moment="%(start)s::timestamptz")}),
 ended AS (
   SELECT e.subscription_id, coalesce(b.monthly, e.monthly_minor) AS monthly
-  FROM billing_subscriptionevent e LEFT JOIN before b ON b.id = e.subscription_id
-  WHERE e.to_state = 'canceled' AND e.at >= %(start)s AND e.at < %(end)s),
+  FROM billing_subscriptionevent e JOIN billing_subscription s ON s.id = e.subscription_id
+  LEFT JOIN before b ON b.id = e.subscription_id
+  WHERE s.currency = %(currency)s AND e.to_state = 'canceled' AND e.at >= %(start)s AND e.at < %(end)s),
 billed AS (
   SELECT coalesce(sum(total_minor), 0)::bigint AS total, coalesce(sum(credit_minor), 0)::bigint AS credit,
     coalesce(sum(card_minor), 0)::bigint AS card, coalesce(sum(tax_minor), 0)::bigint AS tax
-  FROM billing_invoice WHERE state = 'paid' AND issued_at >= %(start)s AND issued_at < %(end)s)
+  FROM billing_invoice WHERE currency = %(currency)s AND state = 'paid'
+    AND issued_at >= %(start)s AND issued_at < %(end)s)
 SELECT
   (SELECT coalesce(sum(monthly), 0)::bigint FROM standing WHERE state IN ('active', 'past_due')),
   (SELECT count(*) FROM standing WHERE state <> 'canceled'),
-  (SELECT count(*) FROM billing_subscription WHERE created_at >= %(start)s AND created_at < %(end)s),
+  (SELECT count(*) FROM billing_subscription
+    WHERE currency = %(currency)s AND created_at >= %(start)s AND created_at < %(end)s),
   (SELECT count(*) FROM ended),
   (SELECT coalesce(sum(monthly), 0)::bigint FROM ended),
   total, credit, card, tax,
-  (SELECT coalesce(sum(credit_minor + card_minor), 0)::bigint FROM billing_creditnote
-    WHERE issued_at >= %(start)s AND issued_at < %(end)s),
+  (SELECT coalesce(sum(n.credit_minor + CASE WHEN n.state = 'refund_failed' THEN 0 ELSE n.card_minor END), 0)::bigint
+    FROM billing_creditnote n JOIN billing_invoice i ON i.id = n.invoice_id
+    WHERE i.currency = %(currency)s AND n.issued_at >= %(start)s AND n.issued_at < %(end)s),
   (SELECT count(*) FROM before WHERE state <> 'canceled')
 FROM billed
 """  # noqa: S608  (statements of our own)
@@ -203,13 +210,14 @@ FROM billing_account WHERE currency = %(currency)s
 _PLANS = """
 WITH live AS (
   SELECT plan, count(*) AS live, sum(monthly_minor) FILTER (WHERE state IN ('active', 'past_due')) AS mrr
-  FROM billing_subscription WHERE state <> 'canceled' GROUP BY plan),
+  FROM billing_subscription WHERE currency = %(currency)s AND state <> 'canceled' GROUP BY plan),
 billed AS (
   SELECT coalesce((SELECT line ->> 'reference' FROM jsonb_array_elements(i.lines) AS line
       WHERE line ->> 'kind' = 'plan' LIMIT 1), s.plan, '') AS plan,
     sum(i.total_minor) AS billed, sum(i.credit_refunded_minor + i.card_refunded_minor) AS refunded
   FROM billing_invoice i LEFT JOIN billing_subscription s ON s.id = i.subscription_id
-  WHERE i.state = 'paid' AND i.issued_at >= %(since)s AND i.issued_at < %(until)s GROUP BY 1)
+  WHERE i.currency = %(currency)s AND i.state = 'paid' AND i.issued_at >= %(since)s AND i.issued_at < %(until)s
+  GROUP BY 1)
 SELECT plan, coalesce(live, 0), coalesce(mrr, 0)::bigint, coalesce(billed, 0)::bigint, coalesce(refunded, 0)::bigint
 FROM live FULL JOIN billed USING (plan) ORDER BY coalesce(billed, 0) DESC, plan
 """
@@ -220,6 +228,7 @@ FROM billing_ledgerentry e
 LEFT JOIN billing_ledgerentry g ON g.organization_id = e.organization_id AND g.seq = e.reverses_seq
 JOIN billing_redemption r ON r.id = coalesce(e.redemption_id, g.redemption_id)
 JOIN billing_voucher v ON v.id = r.voucher_id
-WHERE e.created_at >= %(since)s AND e.created_at < %(until)s AND coalesce(g.kind, e.kind) = 'voucher_grant'
+WHERE v.currency = %(currency)s AND e.created_at >= %(since)s AND e.created_at < %(until)s
+  AND coalesce(g.kind, e.kind) = 'voucher_grant'
 GROUP BY v.campaign ORDER BY 3 DESC, 1
 """

@@ -28,5 +28,7 @@ def is_moving_to_card(subscription: Subscription) -> bool:
     """
     if subscription.psp_subscription_id:
         return False
-    asked = PspCall.objects.filter(op="subscription.create", params__metadata__subscription=str(subscription.pk))
-    return asked.filter(organization_id=subscription.organization_id, state__in=["requested", "unknown"]).exists()
+    asked = PspCall.objects.undecided().filter(
+        op="subscription.create", params__metadata__subscription=str(subscription.pk)
+    )
+    return asked.filter(organization_id=subscription.organization_id).exists()

@@ -13,9 +13,11 @@ import structlog
 from django.db.models import Q
 
 from billing.models import Invoice, PspCall, Subscription, SubscriptionChange
+from billing.selectors.subscriptions import is_moving_to_card
 from billing.services import change_calls, psp_calls, subscription_calls
 from billing.services.card_credit import has_outlived_key
 from billing.services.card_renewals import follow_invoice
+from billing.services.change_items import Item
 from billing.services.checkout_observe import id_of
 from billing.services.invoices import void_invoice
 from billing.services.psp import Processor, ProcessorRejected
@@ -43,10 +45,10 @@ def intend_adoption(subscription: Subscription, *, customer: str, method: str, n
         return
     if subscription.state == Subscription.State.CANCELED:
         return
-    tried = PspCall.objects.filter(MINE, params__metadata__subscription=str(subscription.pk))
-    if tried.filter(state__in=["requested", "unknown"]).exists():
+    if is_moving_to_card(subscription):
         return
-    count = tried.count()
+    tried = PspCall.objects.filter(MINE, organization_id=subscription.organization_id)
+    count = tried.filter(params__metadata__subscription=str(subscription.pk)).count()
     psp_calls.record_intent(
         organization_id=subscription.organization_id,
         op=_OP,
@@ -60,9 +62,10 @@ def adopt(processor: Processor, call: PspCall, *, now: datetime) -> None:
 
     :raises ProcessorUnavailable: the outcome is unknown; the same key is sent again.
     """
-    theirs = _find_made(processor, call) if has_outlived_key(call) else _make(processor, call)
+    is_old = has_outlived_key(call)
+    theirs = _find_made(processor, call) if is_old else _make(processor, call)
     if theirs is None:
-        _give_up(call)
+        _give_up(call, state="absent" if is_old else "rejected")
         return
     fp("card.adopt.after_call_before_record")
     _record(call=call, psp_subscription_id=str(theirs["id"]), now=now)
@@ -76,11 +79,7 @@ def _params(subscription: Subscription, *, customer: str, method: str, now: date
     params: dict[str, Any] = {
         "customer": customer,
         "default_payment_method": method,
-        "items": [
-            change_calls.price_data(item, subscription.currency_id)
-            for item in subscription.items
-            if item["unit_minor"] * item["quantity"]
-        ],
+        "items": _priced(subscription.items, subscription.currency_id),
         "metadata": {"subscription": str(subscription.pk), "sovereign": get_sovereign().domain},
         "off_session": True,
         # A card that does not pay makes nothing: no subscription over there that we do not have here.
@@ -95,13 +94,19 @@ def _params(subscription: Subscription, *, customer: str, method: str, now: date
     return params
 
 
+def _priced(items: list[Item], currency: str) -> list[dict[str, Any]]:
+    return [change_calls.price_data(item, currency) for item in items if item["unit_minor"] * item["quantity"]]
+
+
 def _make(processor: Processor, call: PspCall) -> dict[str, Any] | None:
     subscription = Subscription.objects.get(pk=call.params["metadata"]["subscription"])
-    for item in subscription.items:
-        if item["unit_minor"] * item["quantity"]:
-            change_calls.ensure_product(processor, item)
-    fp("card.adopt.before_call")
+    titles = {change_calls.product_of(item): item["title"] for item in subscription.items}
     try:
+        for item in call.params["items"]:
+            product = str(item["price_data"]["product"])
+            # What is not in the subscription any more was replaced since: its title is seen by nobody.
+            change_calls.ensure_product(processor, product, titles.get(product, product))
+        fp("card.adopt.before_call")
         return processor.create(call.op, call.params, key=call.idempotency_key)
     except ProcessorRejected:
         return None
@@ -115,10 +120,10 @@ def _find_made(processor: Processor, call: PspCall) -> dict[str, Any] | None:
     return None
 
 
-def _give_up(call: PspCall) -> None:
-    """The card was declined, or the processor will not have it: everything stays as it was, paid from credit."""
-    log.warning("card_not_adopted", call=call.pk)
-    psp_calls.resolve(key=call.idempotency_key, state="rejected")
+def _give_up(call: PspCall, *, state: str) -> None:
+    """The card was declined, or nothing was ever made: everything stays as it was, paid from credit."""
+    log.warning("card_not_adopted", call=call.pk, state=state)
+    psp_calls.resolve(key=call.idempotency_key, state=state)
 
 
 @use_case
@@ -126,7 +131,7 @@ def _record(*, call: PspCall, psp_subscription_id: str, now: datetime) -> None:
     subscription_id = int(call.params["metadata"]["subscription"])
     _account, subscription = lock_with_account(subscription_id)
     if subscription.psp_subscription_id is None:
-        _hand_to_processor(subscription, psp_subscription_id, now=now)
+        _hand_to_processor(subscription, psp_subscription_id, call=call, now=now)
     elif subscription.psp_subscription_id != psp_subscription_id:
         detail = f"{psp_subscription_id} beside {subscription.psp_subscription_id}"
         open_incident(kind="second_card_subscription", subject=f"subscription:{subscription.pk}", detail=detail)
@@ -134,7 +139,7 @@ def _record(*, call: PspCall, psp_subscription_id: str, now: datetime) -> None:
     fp("card.adopt.in_tx")
 
 
-def _hand_to_processor(subscription: Subscription, psp_subscription_id: str, *, now: datetime) -> None:
+def _hand_to_processor(subscription: Subscription, psp_subscription_id: str, *, call: PspCall, now: datetime) -> None:
     subscription.collection = Subscription.Collection.CARD
     subscription.psp_subscription_id = psp_subscription_id
     subscription.save(update_fields=["collection", "psp_subscription_id"])
@@ -144,9 +149,11 @@ def _hand_to_processor(subscription: Subscription, psp_subscription_id: str, *, 
     # What was due is billed by the processor now: the same period is not owed twice.
     for owed in Invoice.objects.filter(subscription=subscription, state=Invoice.State.OPEN, psp_invoice_id=None):
         void_invoice(owed, now=now)
-    change = SubscriptionChange.objects.filter(subscription=subscription, state="scheduled").first()
-    if change is not None:
-        change_calls.intend_items(subscription, items=change.items, key=f"change:{change.pk}:ahead")
+    # What it consists of may have changed since the call was written down, or is going to with the next period.
+    change = SubscriptionChange.objects.scheduled().filter(subscription=subscription).first()
+    items = (change or subscription).items
+    if _priced(items, subscription.currency_id) != call.params["items"]:
+        change_calls.intend_items(subscription, items=items, key=f"change:adopt:{call.pk}")
     append_audit(
         stream=organization_stream(subscription.organization.organization),
         actor="card",

@@ -39,10 +39,6 @@ class Bill:
     def is_draft(self) -> bool:
         return self.status == "draft"
 
-    def lacks_credit(self, invoice: Invoice) -> bool:
-        """Answer whether the processor bills the whole price although we set credit aside for a part of it."""
-        return invoice.credit_minor > 0 and self.total_minor == invoice.total_minor
-
     def has_credit(self, invoice: Invoice) -> bool:
         """Answer whether the processor bills what our credit leaves of the price."""
         return self.total_minor == invoice.total_minor - invoice.credit_minor

@@ -12,18 +12,17 @@ from django.db.models.functions import Now
 from billing.models import CreditHold, Invoice, PspCall, Subscription, SubscriptionChange
 from billing.services import psp_calls
 from billing.services.card_bills import Bill, read_bill
+from billing.services.change_apply import apply_due_change
 from billing.services.invoices import add_renewal_invoice
 from billing.services.ledger import LockedAccount, lock_account, post_entries
 from billing.services.psp import Processor, ProcessorRejected, ProcessorUnavailable
 from billing.services.split import split_total
-from billing.services.subscription_changes import apply_due_change
 from catalyst.core.database import use_case
 from catalyst.core.failpoints import fp
 from catalyst.core.incidents import open_incident
 
 #: The processor may forget a key after 24 hours: an older request is never repeated.
 KEY_LIVES = timedelta(hours=23)
-_UNDECIDED = ("requested", "unknown")
 
 
 def credit_key(psp_invoice_id: str) -> str:
@@ -45,7 +44,7 @@ def open_draft(account: LockedAccount, subscription: Subscription, bill: Bill, *
     if bill.period is None:
         raise LookupError(f"{bill.id} is for no period")
     # A change that waits for the end of a period belongs to the one that begins with this invoice.
-    waiting = SubscriptionChange.objects.filter(subscription=subscription, state=SubscriptionChange.State.SCHEDULED)
+    waiting = SubscriptionChange.objects.scheduled().filter(subscription=subscription)
     if waiting.filter(effective_at__lte=bill.period[0]).exists():
         apply_due_change(subscription, now=now)
     credit_minor = _credit_for(account, subscription, bill)
@@ -77,7 +76,7 @@ def give_credit(processor: Processor, bill: Bill, *, now: datetime) -> None:
 
     :raises ProcessorUnavailable: the outcome is unknown; the next look decides, with the same key.
     """
-    call = PspCall.objects.filter(idempotency_key=credit_key(bill.id), state__in=_UNDECIDED).first()
+    call = PspCall.objects.undecided().filter(idempotency_key=credit_key(bill.id)).first()
     if call is None:
         return
     invoice = Invoice.objects.get(psp_invoice_id=bill.id)

@@ -5,17 +5,20 @@ Source: docs/card-renewals.md.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from billing.models import CreditHold, Invoice, Subscription
+from billing.services import psp_calls
 from billing.services.card_bills import Bill, is_of_closed_checkout, is_of_sale, read_bill
-from billing.services.card_credit import end_hold, give_credit, lock_invoice_of, open_draft
+from billing.services.card_credit import credit_key, end_hold, give_credit, lock_invoice_of, open_draft
 from billing.services.checkout_observe import id_of
 from billing.services.invoices import number_invoice, settle_invoice, void_invoice, write_off_invoice
 from billing.services.ledger import Entry, LockedAccount, post_entries
 from billing.services.psp import Processor, ProcessorRejected
+from billing.services.psp_errors import is_missing
 from billing.services.subscription_renewals import announce_renewal
 from billing.services.subscriptions import end, lock_with_account, mark_past_due, restore
 from catalyst.core.database import use_case
@@ -36,8 +39,7 @@ def follow_invoice(processor: Processor, object_id: str, *, actor: str, now: dat
         bill = read_bill(processor.retrieve_invoice(object_id))
     except ProcessorRejected as error:
         # A draft can be deleted over there.
-        is_gone = error.extra.get("processor_code") == "resource_missing"
-        if not is_gone or not _forget(psp_invoice_id=object_id, now=now):
+        if not is_missing(error) or not _forget(psp_invoice_id=object_id, now=now):
             raise
         return True
     subscription = _find(bill.subscription_id)
@@ -62,12 +64,29 @@ def follow_subscription(processor: Processor, object_id: str, *, actor: str, now
     subscription = _find(object_id)
     if subscription is None:
         return is_of_closed_checkout(dict(theirs.get("metadata") or {}))
+    follow_seen_subscription(processor, subscription, theirs, actor=actor, now=now)
+    return True
+
+
+def follow_seen_subscription(
+    processor: Processor, subscription: Subscription, theirs: dict[str, Any], *, actor: str, now: datetime
+) -> None:
+    """Follow what was just read of a subscription at the processor, and its latest invoice.
+
+    :raises ProcessorUnavailable: no answer; look again.
+    """
     latest = id_of(theirs.get("latest_invoice"))
     if latest:
         # First the money: what was paid before an end was for a subscription that still lived.
         follow_invoice(processor, latest, actor=actor, now=now)
     _note_seen(subscription_id=subscription.pk, status=str(theirs.get("status")), actor=actor, seen_at=now)
-    return True
+
+
+def owed_invoices(subscription: Subscription) -> QuerySet[Invoice]:
+    """Return the invoices that are due, and those that were given up for a period that nothing has paid."""
+    paid_until = subscription.current_period.upper
+    due = Q(state=Invoice.State.OPEN) | Q(state=Invoice.State.UNCOLLECTIBLE, period__endswith__gt=paid_until)
+    return Invoice.objects.filter(due, subscription=subscription)
 
 
 def _follow_bill(processor: Processor, subscription: Subscription, bill: Bill, *, actor: str, now: datetime) -> None:
@@ -147,7 +166,7 @@ def _drop(*, subscription_id: int, bill: Bill, actor: str, now: datetime) -> Non
         void_invoice(invoice, now=now)
     else:
         _write_off(invoice, now=now)
-    if _owes(subscription):
+    if owed_invoices(subscription).exists():
         mark_past_due(subscription, actor=actor, reason="card_declined", now=now)
     else:
         restore(subscription, actor=actor, reason="debt_dropped", now=now)
@@ -164,6 +183,8 @@ def _forget(*, psp_invoice_id: str, now: datetime) -> bool:
     freed = end_hold(known, state="voided", now=now)
     post_entries(account, [], actor="system", held_delta_minor=-freed)
     void_invoice(known, now=now)
+    # The line was for that draft alone: nothing will ever tell more about it.
+    psp_calls.resolve(key=credit_key(psp_invoice_id), state="absent")
     return True
 
 
@@ -235,17 +256,9 @@ def _begin_period(subscription: Subscription, invoice: Invoice, *, actor: str, n
     if invoice.period.upper > subscription.current_period.upper:
         subscription.current_period, subscription.next_action_at = invoice.period, now
         subscription.save(update_fields=["current_period", "next_action_at"])
-    if not _owes(subscription, but=invoice):
+    if not owed_invoices(subscription).exclude(pk=invoice.pk).exists():
         restore(subscription, actor=actor, reason="card", now=now)
     announce_renewal(subscription, invoice)
-
-
-def _owes(subscription: Subscription, *, but: Invoice | None = None) -> bool:
-    """Answer whether an invoice is due, or was given up for a period that nothing has paid."""
-    paid_until = subscription.current_period.upper
-    due = Q(state=Invoice.State.OPEN) | Q(state=Invoice.State.UNCOLLECTIBLE, period__endswith__gt=paid_until)
-    owed = Invoice.objects.filter(due, subscription=subscription)
-    return (owed.exclude(pk=but.pk) if but else owed).exists()
 
 
 def _write_off(invoice: Invoice, *, now: datetime) -> None:

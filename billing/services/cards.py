@@ -6,16 +6,18 @@ from credit so far moves to the card. Source: docs/card-renewals.md; Stripe API 
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from billing.models import Account, Invoice, PspCall, Subscription
+from billing.models import Account, PspCall, Subscription
 from billing.services import card_calls, psp_calls
 from billing.services.card_adoption import intend_adoption
 from billing.services.card_credit import KEY_LIVES
+from billing.services.card_renewals import owed_invoices
 from billing.services.checkout_handover import intend_customer, record_customer
 from billing.services.checkout_observe import id_of
 from billing.services.ledger import lock_account, read_account
@@ -35,7 +37,8 @@ from catalyst.core.failpoints import fp
 from tenancy.models import Organization, Sovereign, User
 from tenancy.services.audit import append_audit, organization_stream
 
-_UNDECIDED = ("requested", "unknown")
+#: ``declined``: the card is saved, and something that is due could not be paid with it.
+CardOutcome = Literal["saved", "declined", "unknown"]
 
 
 class NoCardYet(DomainError):
@@ -104,27 +107,41 @@ def follow_card_session(processor: Processor, session: dict[str, Any], *, actor:
         return False
     _intend_card(organization_id=owner.pk, intent=intent, actor=actor, now=now)
     fp("card.save.after_commit")
-    card_calls.send_calls(processor, organization_id=owner.pk, now=now)
+    card_calls.send_calls(organization_id=owner.pk, now=now)
     return True
 
 
-def follow_card_return(*, organization: Organization, session_id: str, now: datetime) -> bool:
-    """Follow the page that a person comes back from; return whether the card is saved and everything is told.
+def follow_card_return(*, organization: Organization, session_id: str, now: datetime) -> CardOutcome:
+    """Follow the page that a person comes back from; return what became of the card.
 
     A silent processor changes nothing: the event and the sweep ask again.
     """
     account = read_account(organization.pk)
     if not session_id or account is None or account.psp_customer_id is None:
-        return False
+        return "unknown"
     try:
         processor = get_processor()
         session = processor.retrieve_session(session_id)
         if session.get("mode") != "setup" or id_of(session.get("customer")) != account.psp_customer_id:
-            return False
-        follow_card_session(processor, session, actor="return", now=now)
+            return "unknown"
+        followed = follow_card_session(processor, session, actor="return", now=now)
     except (ProcessorNotConfigured, ProcessorRejected, ProcessorUnavailable):
-        return False
-    return session.get("status") == "complete"
+        return "unknown"
+    return _outcome(organization.pk, id_of(session.get("setup_intent"))) if followed else "unknown"
+
+
+def _outcome(organization_id: int, intent_id: str) -> CardOutcome:
+    """Return what the calls that a saved card caused have come to; without any it was not saved, or replaced."""
+    mine = PspCall.objects.filter(organization_id=organization_id)
+    told = mine.filter(op="customer.update", idempotency_key=f"card:{intent_id}:customer").first()
+    if told is None:
+        return "unknown"
+    method = told.params["invoice_settings"]["default_payment_method"]
+    caused = Q(idempotency_key__startswith=f"card:{intent_id}:") | Q(params__default_payment_method=method)
+    calls = mine.filter(caused)
+    if calls.undecided().exists():
+        return "unknown"
+    return "declined" if calls.filter(state=PspCall.State.REJECTED).exists() else "saved"
 
 
 @use_case
@@ -141,7 +158,7 @@ def _intend_card(*, organization_id: int, intent: dict[str, Any], actor: str, no
         return
     if any(int(row["metadata"]["card_started"]) > started for row in saved.values_list("params", flat=True)):
         return
-    older = PspCall.objects.filter(card_calls.CARD, organization_id=organization_id, state__in=_UNDECIDED)
+    older = PspCall.objects.undecided().filter(card_calls.CARD, organization_id=organization_id)
     older.update(state="voided", resolved_at=Now())
     changes = {
         "customer": account.psp_customer_id,
@@ -167,8 +184,7 @@ def _intend_for(subscription: Subscription, *, key: str, customer: str, method: 
     organization_id, record = subscription.organization_id, psp_calls.record_intent
     changes = {"subscription": theirs, "default_payment_method": method}
     record(organization_id=organization_id, op="subscription.update", key=f"{key}:{theirs}", params=changes)
-    due = Invoice.objects.filter(subscription=subscription, state=Invoice.State.OPEN, psp_invoice_id__isnull=False)
-    for invoice in due.order_by("pk"):
+    for invoice in owed_invoices(subscription).filter(psp_invoice_id__isnull=False).order_by("pk"):
         pay = {"invoice": invoice.psp_invoice_id}
         pay_key = f"{key}:pay:{invoice.psp_invoice_id}"
         record(organization_id=organization_id, op="invoice.pay", key=pay_key, params=pay, invoice_id=invoice.pk)
@@ -196,7 +212,7 @@ def _intend_page(*, organization_id: int, op: str, prefix: str, params: dict[str
     lock_account(organization_id)
     start = f"{prefix}:{organization_id}:"
     mine = PspCall.objects.filter(organization_id=organization_id, op=op, idempotency_key__startswith=start)
-    waiting = mine.filter(state__in=_UNDECIDED, first_sent_at__gt=Now() - KEY_LIVES).order_by("-pk").first()
+    waiting = mine.undecided().filter(first_sent_at__gt=Now() - KEY_LIVES).order_by("-pk").first()
     if waiting is not None:
         return waiting
     key = f"{start}{mine.count() + 1}"

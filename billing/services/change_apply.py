@@ -12,11 +12,11 @@ from billing.services.change_rows import finish_change
 from billing.services.subscriptions import lock_subscription, move
 
 
-def fits_still(change_id: UUID | None) -> bool:
+def fits_still(change_id: UUID | None, *, now: datetime) -> bool:
     """Tell whether a paid change can still take effect; true without one.
 
-    It cannot when another wish replaced it, the subscription is not active, or a new period has begun, whose price it
-    did not pay.
+    It cannot when another wish replaced it, the subscription is not active, or its period is over: of the next one,
+    whether it is billed already or not, it did not pay the price.
     """
     if change_id is None:
         return True
@@ -25,7 +25,8 @@ def fits_still(change_id: UUID | None) -> bool:
     return (
         change.state == SubscriptionChange.State.PENDING
         and subscription.state == Subscription.State.ACTIVE
-        and change.effective_at >= subscription.current_period.lower
+        and subscription.current_period.lower <= change.effective_at
+        and now < subscription.current_period.upper
     )
 
 
@@ -47,8 +48,9 @@ def apply_due_change(subscription: Subscription, *, now: datetime) -> bool:
     What the subscription does not contain any more is removed by ``subscription.changed``, what it newly contains is
     installed by it.
     """
-    waiting = SubscriptionChange.objects.filter(subscription=subscription, state=SubscriptionChange.State.SCHEDULED)
-    change = waiting.select_related("requested_by").first()
+    change = (
+        SubscriptionChange.objects.scheduled().filter(subscription=subscription).select_related("requested_by").first()
+    )
     if change is None or subscription.state != Subscription.State.ACTIVE:
         return False
     actor = f"user:{change.requested_by.uuid}"

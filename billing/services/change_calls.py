@@ -5,37 +5,26 @@ items that are right already need none, so a repetition at any moment is harmles
 a period is sold by an order of ours. Source: Stripe API reference, "Update a subscription".
 """
 
+import hashlib
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
-import structlog
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from billing.models import PspCall, Subscription
 from billing.services import psp_calls
-from billing.services.psp import (
-    Processor,
-    ProcessorNotConfigured,
-    ProcessorRejected,
-    ProcessorUnavailable,
-    get_processor,
-)
+from billing.services.change_items import Item
+from billing.services.psp import Processor, ProcessorRejected
+from billing.services.psp_errors import ALREADY_EXISTS
 from catalyst.core.errors import DomainError
 from catalyst.core.failpoints import fp
 from catalyst.core.incidents import open_incident
 
-log = structlog.get_logger(__name__)
-
 _OP = "subscription.update"
 _PREFIX = "change:"
-_BATCH = 50
-_WAIT_SECONDS = 60
-#: Calls that this module drives; the cleaner of other calls leaves them alone.
-MINE = Q(op=_OP, idempotency_key__startswith=_PREFIX)
-
-Item = dict[str, Any]
+#: Calls that this module drives.
+_MINE = Q(op=_OP, idempotency_key__startswith=_PREFIX)
 
 
 def product_of(item: Item) -> str:
@@ -63,9 +52,7 @@ def intend_items(subscription: Subscription, *, items: list[Item], key: str) -> 
     """
     if not subscription.psp_subscription_id:
         return
-    waiting = PspCall.objects.filter(
-        MINE, params__subscription=subscription.psp_subscription_id, state__in=["requested", "unknown"]
-    )
+    waiting = PspCall.objects.undecided().filter(_MINE, params__subscription=subscription.psp_subscription_id)
     waiting.exclude(idempotency_key=key).update(state="voided", resolved_at=Now())
     params = {
         "subscription": subscription.psp_subscription_id,
@@ -75,31 +62,16 @@ def intend_items(subscription: Subscription, *, items: list[Item], key: str) -> 
     psp_calls.record_intent(organization_id=subscription.organization_id, op=_OP, key=key, params=params)
 
 
-def send_items(*, now: datetime, organization_id: int | None = None) -> int:
-    """Make the processor bill what is wanted, for every intent that is due; return how many were looked at.
+def send_items(*, organization_id: int) -> None:
+    """Make the processor bill what one Organization wants, now; what gets no answer is the sweep's."""
+    mine = PspCall.objects.undecided().filter(_MINE, organization_id=organization_id)
+    psp_calls.drive_now(mine.order_by("next_action_at"), _send)
 
-    With an Organization all of its own are due: right after the commit nobody needs to wait for the sweep.
-    """
-    mine = PspCall.objects.filter(MINE, state__in=["requested", "unknown"])
-    mine = mine.filter(organization_id=organization_id) if organization_id else mine.filter(next_action_at__lte=Now())
-    due = list(mine.order_by("next_action_at")[:_BATCH])
-    if not due:
-        return 0
-    try:
-        processor = get_processor()
-    except ProcessorNotConfigured:
-        return 0
-    for call in due:
-        try:
-            _send(processor, call)
-        except DomainError as error:
-            log.warning("items_not_moved", call=call.pk, reason=error.code)
-            psp_calls.mark_unknown(key=call.idempotency_key, next_in_seconds=_WAIT_SECONDS)
-        except Exception:
-            # One row that nobody foresaw must not stop the others.
-            log.exception("items_not_moved", call=call.pk, alarm=True)
-            psp_calls.postpone(key=call.idempotency_key, seconds=_WAIT_SECONDS)
-    return len(due)
+
+def sweep_items() -> int:
+    """Make the processor bill what is wanted, for every intent that is due; return how many were tried."""
+    due = PspCall.objects.undecided().filter(_MINE, next_action_at__lte=Now())
+    return psp_calls.drive(due.order_by("next_action_at"), _send)
 
 
 def _send(processor: Processor, call: PspCall) -> None:
@@ -111,10 +83,10 @@ def _send(processor: Processor, call: PspCall) -> None:
     present = (found.get("items") or {}).get("data") or []
     update = _update(call, present)
     if update is not None:
-        for item in wanted:
-            ensure_product(processor, item)
-        fp("change.items.before_call")
         try:
+            for item in wanted:
+                ensure_product(processor, product_of(item), item["title"])
+            fp("change.items.before_call")
             processor.create(_OP, update, key=key)
         except ProcessorRejected as error:
             _give_up(call, error)
@@ -150,13 +122,18 @@ def _present_key(row: dict[str, Any]) -> tuple[str, int]:
     return str(product.get("id") if isinstance(product, dict) else product), int(price.get("unit_amount") or 0)
 
 
-def ensure_product(processor: Processor, item: Item) -> None:
-    """Make the item's product; one that exists is the one we made before."""
-    product = product_of(item)
+def ensure_product(processor: Processor, product: str, title: str) -> None:
+    """Make an item's product; one that exists is the one we made before, perhaps under an older title.
+
+    :raises ProcessorRejected: refused for another reason. :raises ProcessorUnavailable: outcome unknown.
+    """
+    # The processor refuses a key that comes with other parameters than before.
+    digest = hashlib.sha256(title.encode()).hexdigest()[:16]
     try:
-        processor.create("product.create", {"id": product, "name": item["title"]}, key=f"product:{product}")
-    except ProcessorRejected:
-        log.info("product_exists", product=product)
+        processor.create("product.create", {"id": product, "name": title}, key=f"product:{product}:{digest}")
+    except ProcessorRejected as refusal:
+        if refusal.extra.get("processor_code") != ALREADY_EXISTS:
+            raise
 
 
 def _give_up(call: PspCall, error: DomainError) -> None:
@@ -164,13 +141,3 @@ def _give_up(call: PspCall, error: DomainError) -> None:
     psp_calls.resolve(key=call.idempotency_key, state="rejected")
     subject = f"subscription:{call.params['subscription']}"
     open_incident(kind="subscription_items_rejected", subject=subject, detail=str(error.extra or error.code))
-
-
-__all__ = [
-    "MINE",
-    "ProcessorUnavailable",
-    "intend_items",
-    "price_data",
-    "product_of",
-    "send_items",
-]

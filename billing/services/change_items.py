@@ -98,7 +98,9 @@ def _remove_applications(items: list[Item], subscription: Subscription, names: I
         if name not in present:
             raise _unavailable(name, f"/remove/applications/{position}")
         for item in reversed(items):
-            if item["kind"] == "blueprint" and item["reference"] == present[name]:
+            is_copy = item["kind"] == "blueprint" and item["reference"] == present[name]
+            # A copy at another price is an item of its own, and may be used up already.
+            if is_copy and item["quantity"]:
                 item["quantity"] -= 1
                 break
     items[:] = [item for item in items if item["quantity"]]

@@ -27,7 +27,7 @@ from catalyst.core.errors import DomainError
 from catalyst.core.models import Currency
 from marketplace.models import Plan
 from marketplace.selectors.blueprint_index import index_of
-from marketplace.selectors.capacity import Footprint, plan_overflow, smallest_fitting, used_by
+from marketplace.selectors.capacity import Footprint, installed_fits, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Lock, Root, resolve
 from marketplace.selectors.offer import Offer, load_offer
 from marketplace.selectors.selection import CapacityExceeded, PricedLine, PricedSelection
@@ -90,7 +90,9 @@ def price_change(
     at_end = bool(lost_for_good(lost, gained)) or extra < 0
     price = 0 if at_end else price_of_rest(extra, subscription, currency, now=now)
     priced = _priced(items, offer, currency, price=price)
-    fits = priced.used.fits(priced.capacity) and _runs_within(subscription, priced.plan, selection.remove_applications)
+    fits = priced.used.fits(priced.capacity) and _runs_within(
+        subscription, priced.capacity, selection.remove_applications
+    )
     return Proposal(
         subscription=subscription,
         version=subscription.version,
@@ -191,13 +193,13 @@ def _capacity(offer: Offer, plan: str) -> Footprint:
     return Footprint(retired.memory_mib, retired.vcpu_milli, retired.disk_gib)
 
 
-def _runs_within(subscription: Subscription, plan: str, without: Iterable[str]) -> bool:
-    """Tell whether what is installed, in the versions that are installed, fits the Plan once these are gone."""
+def _runs_within(subscription: Subscription, capacity: Footprint, without: Iterable[str]) -> bool:
+    """Tell whether what is installed, in the versions that are installed, fits once these are gone."""
     owner = subscription.organization_id
     environment = Environment.objects.filter(organization_id=owner, env_type=subscription.env_type).first()
     if environment is None:
         return True
-    return plan_overflow(environment, Plan.objects.get(slug=plan), without=tuple(without)) is None
+    return installed_fits(environment, capacity, without=tuple(without))
 
 
 def _overflow(offer: Offer, priced: PricedSelection) -> CapacityExceeded:

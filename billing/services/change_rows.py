@@ -16,7 +16,6 @@ from billing.services.change_pricing import Proposal
 from catalyst.core.errors import DomainError, InvalidTransition
 from tenancy.models import User
 
-_OPEN = ("pending", "scheduled")
 _RETRY_SECONDS = 120
 
 
@@ -78,7 +77,7 @@ def write_change(proposal: Proposal, *, state: str, actor: User, now: datetime) 
 
 def open_changes(subscription: Subscription) -> QuerySet[SubscriptionChange]:
     """Return the open wish of a subscription; there is one at most."""
-    return SubscriptionChange.objects.filter(subscription=subscription, state__in=_OPEN)
+    return SubscriptionChange.objects.open().filter(subscription=subscription)
 
 
 def drop_open_change(subscription: Subscription, *, now: datetime) -> SubscriptionChange | None:

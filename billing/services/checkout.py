@@ -254,6 +254,7 @@ def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> Price
         bundle=selection.bundle,
         currency=currency.code,
         at=now,
+        config=selection.config,
         organization=request.organization,
     )
 

@@ -12,6 +12,7 @@ from billing.services.checkout_sale import record_sale
 from billing.services.checkout_settle import Payment, sale_of
 from billing.services.checkout_steps import lock_account_of, lock_checkout, move, move_order
 from billing.services.psp import Processor
+from billing.services.subscription_calls import intend_late_end, send_late_end
 from catalyst.core import outbox
 from catalyst.core.database import use_case
 from catalyst.core.failpoints import fp
@@ -61,14 +62,19 @@ def _decide(*, checkout_id: Any, payment: Payment, actor: str, now: datetime, in
         params=_refund_params(payment),
         checkout_id=checkout.pk,
     )
+    if payment.subscription_id:
+        intend_late_end(
+            organization_id=checkout.organization_id,
+            checkout_id=checkout.pk,
+            subscription_id=payment.subscription_id,
+        )
     return "refunding"
 
 
 def refund_late(*, processor: Processor, checkout_id: Any, payment: Payment, actor: str) -> None:
     """Return the card money once and end the processor's subscription; the fixed key makes a repeat harmless."""
     key = f"refund:late:{checkout_id}"
-    if payment.subscription_id:
-        processor.cancel_subscription(payment.subscription_id, key=f"cancel:late:{checkout_id}")
+    send_late_end(checkout_id=checkout_id)
     refunds = processor.list_refunds(payment_intent=payment.payment_intent_id)
     fp("refund.late.before_call")
     refund = refunds[0] if refunds else processor.create("refund.create", _refund_params(payment), key=key)

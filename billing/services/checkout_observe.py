@@ -16,6 +16,7 @@ from billing.services.checkout_session import coupon_id
 from billing.services.checkout_settle import Payment, lapse, look_again, note_state, settle
 from billing.services.checkout_types import AlreadyPaid
 from billing.services.psp import Processor
+from billing.services.subscription_calls import send_late_end
 from catalyst.core.errors import InvalidTransition
 from catalyst.core.failpoints import fp
 
@@ -165,9 +166,15 @@ def _unpaid(processor: Processor, checkout: Checkout, session: dict[str, Any], *
     if intent.get("status") in _FAILED_INTENTS:
         if checkout.state != "payment_processing":
             _processing(checkout, actor=actor)
-        lapse(checkout_id=checkout.pk, reason="payment_failed", actor=actor, now=now)
+        lapse(
+            checkout_id=checkout.pk,
+            reason="payment_failed",
+            actor=actor,
+            now=now,
+            psp_subscription_id=id_of(session.get("subscription")),
+        )
         processor.delete_coupon(coupon_id(checkout))
-        _cancel_subscription(processor, checkout, session)
+        send_late_end(checkout_id=checkout.pk)
     elif checkout.state == "payment_processing":
         look_again(checkout_id=checkout.pk, wait=_DAY)
     else:
@@ -183,12 +190,6 @@ def _processing(checkout: Checkout, *, actor: str) -> None:
         reason="paid_later",
         wait=_PROCESSING_FIRST,
     )
-
-
-def _cancel_subscription(processor: Processor, checkout: Checkout, session: dict[str, Any]) -> None:
-    subscription = id_of(session.get("subscription"))
-    if subscription:
-        processor.cancel_subscription(subscription, key=f"cancel:late:{checkout.pk}")
 
 
 def find_mismatch(checkout: Checkout, session: dict[str, Any]) -> str:

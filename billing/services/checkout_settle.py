@@ -17,6 +17,7 @@ from billing.services.checkout_steps import (
     move_order,
 )
 from billing.services.ledger import LockedAccount
+from billing.services.subscription_calls import intend_late_end
 from catalyst.core.database import execute, use_case
 from catalyst.core.failpoints import fp
 from tenancy.models import Organization
@@ -45,7 +46,7 @@ def settle(*, checkout_id: Any, payment: Payment, actor: str, now: datetime) -> 
     if checkout.order.state != Order.State.PENDING_PAYMENT:
         return False
     account = lock_account_of(checkout)
-    if not fits_still(checkout.change_id):
+    if not fits_still(checkout.change_id, now=now):
         # Paid too late for its period: closed here, and the rules of late money return it.
         _close_unsold(checkout, account, reason="change_outdated", actor=actor, now=now)
         return False
@@ -60,15 +61,19 @@ def settle(*, checkout_id: Any, payment: Payment, actor: str, now: datetime) -> 
 
 
 @use_case
-def lapse(*, checkout_id: Any, reason: str, actor: str, now: datetime) -> bool:
+def lapse(*, checkout_id: Any, reason: str, actor: str, now: datetime, psp_subscription_id: str = "") -> bool:
     """T6: the processor said that this session will never be paid. Holds end, the order is cancelled, credit stays.
 
-    Return whether this call did it.
+    ``psp_subscription_id`` is what the processor opened meanwhile: it has to end too. Return whether this call did it.
     """
     checkout = lock_checkout(checkout_id)
     if checkout.state not in ("awaiting_payment", "expiring", "payment_processing"):
         return False
     _close_unsold(checkout, lock_account_of(checkout), reason=reason, actor=actor, now=now)
+    if psp_subscription_id:
+        intend_late_end(
+            organization_id=checkout.organization_id, checkout_id=checkout.pk, subscription_id=psp_subscription_id
+        )
     fp("checkout.T6.in_tx")
     return True
 

@@ -18,7 +18,6 @@ from catalyst.core.errors import InvalidTransition
 LEASE_SECONDS = 60
 BEFORE_HANDOVER = ("reserved", "session_requested")
 AFTER_HANDOVER = ("awaiting_payment", "payment_processing", "expiring")
-FINAL = ("completed", "compensated", "lapsed", "refunded")
 
 
 def lock_checkout(checkout_id: Any) -> Checkout:

@@ -50,7 +50,8 @@ def sweep_checkouts(*, owner: str, now: datetime) -> int:
 def sweep_psp_calls(*, now: datetime) -> int:
     """The cleaner: end every intent of a dead checkout whose outcome is unknown, by looking at the processor."""
     due = list(
-        PspCall.objects.filter(state__in=["requested", "unknown"], next_action_at__lte=Now())
+        PspCall.objects.undecided()
+        .filter(next_action_at__lte=Now())
         # Only what a dead checkout may have left behind. Everything else is owed until it is done: its owner drives
         # it, and no age makes it "never happened".
         .filter(Q(op__in=["session.create", "coupon.create"], checkout__isnull=False) | Q(op="customer.create"))

@@ -30,8 +30,14 @@ from tenancy.services.audit import append_audit, organization_stream
 
 log = structlog.get_logger(__name__)
 
-#: What the processor's states mean to us; every other one is still open.
-_CLOSED = {"won": Dispute.State.WON, "warning_closed": Dispute.State.WON, "lost": Dispute.State.LOST}
+#: What the processor's states mean to us; every other one is still open. ``prevented`` was settled before the bank
+#: decided anything, so nothing is lost. Source: the states of ``stripe.Dispute.status``.
+_CLOSED = {
+    "won": Dispute.State.WON,
+    "warning_closed": Dispute.State.WON,
+    "prevented": Dispute.State.WON,
+    "lost": Dispute.State.LOST,
+}
 
 
 class DisputeOpen(DomainError):

@@ -1,22 +1,16 @@
-"""E-mails that carry an invoice or a credit note, PDF attached, to the Organization's billing contact.
-
-One event is one mail; after a crash it may go out twice, and both copies carry the same Message-ID.
-"""
+"""E-mails that carry an invoice or a credit note, PDF attached, to the Organization's billing contact."""
 
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import translation
 
 from billing.models import CreditNote, Document, Invoice
-from billing.selectors.invoices import Contact, billing_contact, document_number
+from billing.selectors.invoices import billing_contact, document_number
 from billing.services.documents import document_of
+from billing.services.mails import send_mail
 from tenancy.models import Organization
-from tenancy.selectors.sovereign import get_sovereign
 
 log = structlog.get_logger(__name__)
 
@@ -53,26 +47,15 @@ def _send(
     event: str,
 ) -> None:
     """Send one mail; ``numbers`` are the document's own and that of the invoice whose page it links to."""
-    contact: Contact = billing_contact(organization)
+    contact = billing_contact(organization)
     if not contact.email:
         log.warning("document_mail_without_contact", event_key=event)
         return
     number, page = numbers
-    sovereign = get_sovereign()
-    everything = {
+    facts = {
         "number": number,
         "organization": organization,
-        "sovereign": sovereign,
         "address": f"{settings.PUBLIC_URL}{reverse('console-invoice', args=[organization.slug, page])}",
-        **context,
     }
-    with translation.override(contact.language):
-        message = EmailMultiAlternatives(
-            subject=" ".join(render_to_string(f"billing/email/{name}_subject.txt", everything).split()),
-            body=render_to_string(f"billing/email/{name}.txt", everything),
-            to=[contact.email],
-            headers={"Message-ID": f"<{event.replace(':', '.')}@{sovereign.domain}>"},
-        )
-        message.attach_alternative(render_to_string(f"billing/email/{name}.html", everything), "text/html")
-    message.attach(f"{number}.pdf", bytes(document.content), "application/pdf")
-    message.send()
+    paper = (f"{number}.pdf", bytes(document.content), "application/pdf")
+    send_mail(name, to=contact, event=event, context={**facts, **context}, attachments=(paper,))

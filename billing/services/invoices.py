@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import F, Q
+from django.db.models import F, Sum
 from django.utils.translation import gettext as _
 from psycopg.types.range import TimestamptzRange
 
@@ -26,18 +26,6 @@ from catalyst.core.money import included_vat
 from tenancy.models import Organization
 from tenancy.selectors.sovereign import get_sovereign
 from tenancy.services.audit import organization_stream
-
-__all__ = [
-    "add_renewal_invoice",
-    "document_number",
-    "issue_credit_note",
-    "issue_order_invoice",
-    "next_number",
-    "number_invoice",
-    "settle_invoice",
-    "void_invoice",
-    "write_off_invoice",
-]
 
 Period = tuple[datetime, datetime]
 
@@ -175,12 +163,13 @@ def issue_credit_note(
     """Take a part of a paid invoice back; call inside the transaction that books the refund, last.
 
     Moves the invoice's refund counters, per tender, by one update that the database's checks guard. VAT: the share of
-    the invoice's, such that the notes of a wholly refunded invoice carry exactly its VAT.
+    the invoice's, such that the notes of a wholly refunded invoice carry exactly its VAT; the VAT on a note whose card
+    part failed stands, so the note of the next try carries none of it again.
 
     :raises InvoiceMoved: the invoice is not paid.
     :raises RefundExceedsPayment: more than this tender paid and has not had back.
     """
-    before = _move_counters(invoice, credit_minor=credit_minor, card_minor=card_minor)
+    _move_counters(invoice, credit_minor=credit_minor, card_minor=card_minor)
     organization = Organization.objects.get(pk=invoice.organization_id)
     series = _series("CN", now)
     note = CreditNote(
@@ -191,7 +180,7 @@ def issue_credit_note(
         card_minor=card_minor,
         state=state,
         reason=reason,
-        tax_minor=_tax_share(invoice, before + credit_minor + card_minor) - _tax_share(invoice, before),
+        tax_minor=_tax_left(invoice),
         seller=invoice.seller,
         buyer=invoice.buyer,
         issued_by=issued_by,
@@ -244,9 +233,9 @@ def _move(invoice: Invoice, *, to: Invoice.State, since: Iterable[Invoice.State]
     invoice.refresh_from_db()
 
 
-def _move_counters(invoice: Invoice, *, credit_minor: int, card_minor: int) -> int:
-    """Add to the refund counters of a paid invoice; return what had been refunded before, in all."""
-    paid = Invoice.objects.filter(Q(state=Invoice.State.PAID), pk=invoice.pk)
+def _move_counters(invoice: Invoice, *, credit_minor: int, card_minor: int) -> None:
+    """Add to the refund counters of a paid invoice."""
+    paid = Invoice.objects.filter(state=Invoice.State.PAID, pk=invoice.pk)
     try:
         moved = paid.update(
             credit_refunded_minor=F("credit_refunded_minor") + credit_minor,
@@ -260,14 +249,14 @@ def _move_counters(invoice: Invoice, *, credit_minor: int, card_minor: int) -> i
     if not moved:
         raise InvoiceMoved(_("Only a paid invoice can be refunded."))
     invoice.refresh_from_db()
-    return invoice.credit_refunded_minor + invoice.card_refunded_minor - credit_minor - card_minor
 
 
-def _tax_share(invoice: Invoice, refunded_minor: int) -> int:
-    """Return the VAT in a part of an invoice, rounded half to even."""
-    if not invoice.total_minor:
-        return 0
-    return int((Decimal(invoice.tax_minor) * refunded_minor / invoice.total_minor).quantize(Decimal(1)))
+def _tax_left(invoice: Invoice) -> int:
+    """Return the VAT in all that is refunded (rounded half to even) less the VAT that earlier notes carry."""
+    refunded_minor = invoice.credit_refunded_minor + invoice.card_refunded_minor
+    share = (Decimal(invoice.tax_minor) * refunded_minor / invoice.total_minor).quantize(Decimal(1))
+    earlier = CreditNote.objects.filter(invoice=invoice).aggregate(total=Sum("tax_minor"))["total"] or 0
+    return max(int(share) - earlier, 0)
 
 
 def _publish(topic: str, organization: Organization, subject: Mapping[str, int], number: str) -> None:

@@ -6,7 +6,7 @@ definite "no" from "we do not know": unknown is never treated as failed. Reads a
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,9 +16,13 @@ from django.conf import settings
 
 from billing.models import BillingSettings
 from billing.services.psp_errors import (
+    ALREADY_EXISTS,
+    DECLINED,
+    MISSING,
     ProcessorNotConfigured,
     ProcessorRejected,
     ProcessorUnavailable,
+    is_missing,
     not_configured,
     run_call,
     unavailable,
@@ -51,6 +55,14 @@ _NAMED_BY = {
     "invoice.pay": "invoice",
     "invoice.void": "invoice",
     "subscription.update": "subscription",
+}
+
+#: Refusals that are a customer's business, or none at all: nobody is alarmed.
+_EXPECTED: dict[str, Collection[str]] = {
+    "coupon.create": {ALREADY_EXISTS},
+    "invoice.pay": DECLINED,
+    "product.create": {ALREADY_EXISTS},
+    "subscription.create": DECLINED,
 }
 
 
@@ -87,15 +99,15 @@ class Processor(ProcessorReads):
         :raises ProcessorRejected: refused. :raises ProcessorUnavailable: outcome unknown.
         :raises ProcessorNotConfigured: the key was refused.
         """
-        request = self._write(op, params, key)
+        request, expected = self._write(op, params, key), _EXPECTED.get(op, ())
         try:
             self._limit(deadline)
-            return run_call(op, request)
+            return run_call(op, request, expected=expected)
         except ProcessorUnavailable:
             if deadline is not None and deadline.left() <= _SHORTEST_CALL:
                 raise
             self._limit(deadline)
-            return run_call(op, request)
+            return run_call(op, request, expected=expected)
 
     def _limit(self, deadline: Deadline | None) -> None:
         """Let the next call take no longer than the request has left (the library's client has no public setter)."""
@@ -139,19 +151,27 @@ class Processor(ProcessorReads):
             log.info("session_not_open", session=session_id)
 
     def delete_coupon(self, coupon_id: str) -> None:
-        """Delete a coupon; one that is gone is success."""
-        try:
-            run_call("coupon.delete", lambda: self._v1.coupons.delete(coupon_id))
-        except ProcessorRejected:
-            log.info("coupon_gone", coupon=coupon_id)
+        """Delete a coupon; one that is gone is success.
+
+        :raises ProcessorRejected: refused for another reason. :raises ProcessorUnavailable: outcome unknown.
+        """
+        self._end("coupon.delete", lambda: self._v1.coupons.delete(coupon_id))
 
     def cancel_subscription(self, subscription_id: str, *, key: str) -> None:
-        """Cancel at once; a subscription that is already gone is success."""
+        """Cancel at once; a subscription that is already gone is success.
+
+        :raises ProcessorRejected: refused for another reason. :raises ProcessorUnavailable: outcome unknown.
+        """
         options: Any = {"idempotency_key": key}
+        self._end("subscription.cancel", lambda: self._v1.subscriptions.cancel(subscription_id, {}, options))
+
+    def _end(self, op: str, request: Callable[[], Any]) -> None:
         try:
-            run_call("subscription.cancel", lambda: self._v1.subscriptions.cancel(subscription_id, {}, options))
-        except ProcessorRejected:
-            log.info("subscription_gone", subscription=subscription_id)
+            run_call(op, request, expected={MISSING})
+        except ProcessorRejected as refusal:
+            if not is_missing(refusal):
+                raise
+            log.info("processor_object_gone", op=op)
 
 
 def get_processor() -> Processor:

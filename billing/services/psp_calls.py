@@ -5,10 +5,30 @@ Source: docs/checkout.md, "Recovery": an intent without an outcome is ended only
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
+import structlog
+from django.conf import settings
+from django.db.models import QuerySet
+
 from billing.models import PspCall
+from billing.services.psp import (
+    Deadline,
+    Processor,
+    ProcessorNotConfigured,
+    ProcessorUnavailable,
+    get_processor,
+    processor_slot,
+)
 from catalyst.core.database import execute
+from catalyst.core.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 50
+_WAIT_SECONDS = 60
+_AFTER_FAULT_SECONDS = 300
 
 
 def record_intent(
@@ -42,13 +62,13 @@ def record_intent(
     return PspCall.objects.get(idempotency_key=key)
 
 
-def resolve(*, key: str, state: str, object_id: str | None = None, http_status: int | None = None) -> bool:
+def resolve(*, key: str, state: str, object_id: str | None = None) -> bool:
     """Record a definite outcome of a call, once; return whether this call changed anything."""
     return bool(
         execute(
-            "UPDATE billing_pspcall SET state = %s, object_id = coalesce(object_id, %s), http_status = %s,"
-            " resolved_at = now() WHERE idempotency_key = %s AND state IN ('requested', 'unknown')",
-            [state, object_id, http_status, key],
+            "UPDATE billing_pspcall SET state = %s, object_id = coalesce(object_id, %s), resolved_at = now()"
+            " WHERE idempotency_key = %s AND state IN ('requested', 'unknown')",
+            [state, object_id, key],
         )
     )
 
@@ -68,3 +88,53 @@ def postpone(*, key: str, seconds: float) -> None:
         "UPDATE billing_pspcall SET next_action_at = now() + make_interval(secs => %s) WHERE idempotency_key = %s",
         [seconds, key],
     )
+
+
+def drive(
+    calls: QuerySet[PspCall], send: Callable[[Processor, PspCall], object], *, deadline: Deadline | None = None
+) -> int:
+    """Bring undecided calls to an outcome, in the order given; return how many were tried.
+
+    ``send`` records the outcome of one call; one without an answer is asked for again later, with the same key. A
+    processor that does not answer is asked nothing more now. What nobody foresaw is an alarm, and stops no other call.
+    """
+    waiting = list(calls[:_BATCH])
+    if not waiting:
+        return 0
+    try:
+        processor = get_processor()
+    except ProcessorNotConfigured:
+        return 0
+    for tried, call in enumerate(waiting):
+        if deadline is not None and deadline.left() <= 0:
+            return tried
+        try:
+            send(processor, call)
+        except ProcessorUnavailable as error:
+            _postpone(call, error)
+            return tried + 1
+        except Exception as error:
+            _postpone(call, error)
+    return len(waiting)
+
+
+def drive_now(calls: QuerySet[PspCall], send: Callable[[Processor, PspCall], object]) -> int:
+    """As ``drive`` while a person may wait: in one of the few places for that, and no call begins after its time.
+
+    What is left undone is the sweep's.
+    """
+    try:
+        with processor_slot():
+            return drive(calls, send, deadline=Deadline(settings.STRIPE_REQUEST_BUDGET_SECONDS))
+    except ProcessorUnavailable:
+        return 0
+
+
+def _postpone(call: PspCall, error: Exception) -> None:
+    if isinstance(error, DomainError):
+        log.warning("psp_call_postponed", call=call.pk, op=call.op, reason=error.code)
+        mark_unknown(key=call.idempotency_key, next_in_seconds=_WAIT_SECONDS)
+        return
+    reason = type(error).__name__
+    log.error("psp_call_failed", call=call.pk, op=call.op, reason=reason, exc_info=error, alarm=True)
+    mark_unknown(key=call.idempotency_key, next_in_seconds=_AFTER_FAULT_SECONDS)

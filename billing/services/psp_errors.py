@@ -1,6 +1,6 @@
 """What the card processor's answers mean: done, a definite "no", or "we do not know"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -34,8 +34,22 @@ class ProcessorUnavailable(DomainError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def run_call(op: str, request: Callable[[], Any]) -> dict[str, Any]:
+#: The processor's codes for "there is no such object" and "that one is there already".
+MISSING = "resource_missing"
+ALREADY_EXISTS = "resource_already_exists"
+#: Its codes for a card that does not pay. Source: Stripe API reference, "Error codes".
+DECLINED = frozenset(
+    {"authentication_required", "card_declined", "expired_card", "incorrect_cvc", "insufficient_funds"}
+    | {"processing_error", "subscription_payment_intent_requires_action", "invoice_payment_intent_requires_action"}
+)
+#: Operations of a purchase: their refusal tells a shopper what became of the voucher.
+_BUYING = frozenset({"customer.create", "coupon.create", "session.create"})
+
+
+def run_call(op: str, request: Callable[[], Any], *, expected: Collection[str] = ()) -> dict[str, Any]:
     """Run one request and return the object as a plain dictionary.
+
+    ``expected`` are the codes of refusals that the caller knows what to do with: they raise no alarm.
 
     :raises ProcessorRejected: refused. :raises ProcessorUnavailable: outcome unknown.
     :raises ProcessorNotConfigured: the key was refused.
@@ -51,12 +65,21 @@ def run_call(op: str, request: Callable[[], Any]) -> dict[str, Any]:
         definite = status is not None and 400 <= status < 500 and status not in {409, 429}
         log.warning("processor_error", op=op, status=status, code=error.code, definite=definite)
         if definite:
-            log.error("processor_rejected", op=op, code=error.code, alarm=True)
-            raise ProcessorRejected(
-                _("The card processor refused this payment. Nothing was charged, and your voucher was not used."),
-                extra={"processor_code": error.code or ""},
-            ) from None
+            if error.code not in expected:
+                log.error("processor_rejected", op=op, code=error.code, alarm=True)
+            raise ProcessorRejected(_refusal(op), extra={"processor_code": error.code or ""}) from None
         raise unavailable() from None
+
+
+def is_missing(refusal: ProcessorRejected) -> bool:
+    """Answer whether the processor refused because it has no such object."""
+    return refusal.extra.get("processor_code") == MISSING
+
+
+def _refusal(op: str) -> str:
+    if op in _BUYING:
+        return _("The card processor refused this payment. Nothing was charged, and your voucher was not used.")
+    return _("The card processor refused this. Nothing was charged; check the processor's log for the reason.")
 
 
 def not_configured() -> ProcessorNotConfigured:

@@ -5,11 +5,12 @@ Every answer is a plain dictionary. A read that is refused raises ``ProcessorRej
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import stripe
 
-from billing.services.psp_errors import ProcessorRejected, run_call
+from billing.services.psp_errors import MISSING, ProcessorRejected, is_missing, run_call
 
 _PAGE = 100
 
@@ -41,9 +42,13 @@ class ProcessorReads:
         return run_call("subscription.retrieve", lambda: self._v1.subscriptions.retrieve(subscription_id))
 
     def retrieve_invoice(self, invoice_id: str) -> dict[str, Any]:
-        """Return an invoice with its payments; the period it is for stands on its lines, not on the invoice."""
+        """Return an invoice with its payments; the period it is for stands on its lines, not on the invoice.
+
+        A draft may have been deleted meanwhile.
+        """
         params: Any = {"expand": ["payments"]}
-        return run_call("invoice.retrieve", lambda: self._v1.invoices.retrieve(invoice_id, params))
+        request = partial(self._v1.invoices.retrieve, invoice_id, params)
+        return run_call("invoice.retrieve", request, expected={MISSING})
 
     def retrieve_charge(self, charge_id: str) -> dict[str, Any]:
         return run_call("charge.retrieve", lambda: self._v1.charges.retrieve(charge_id))
@@ -56,8 +61,10 @@ class ProcessorReads:
 
     def find_coupon(self, coupon_id: str) -> dict[str, Any] | None:
         try:
-            return run_call("coupon.retrieve", lambda: self._v1.coupons.retrieve(coupon_id))
-        except ProcessorRejected:
+            return run_call("coupon.retrieve", lambda: self._v1.coupons.retrieve(coupon_id), expected={MISSING})
+        except ProcessorRejected as refusal:
+            if not is_missing(refusal):
+                raise
             return None
 
     def list_sessions(self, *, customer: str, created_from: int) -> list[dict[str, Any]]:
@@ -79,9 +86,10 @@ class ProcessorReads:
         """Yield all subscriptions of a customer, the canceled ones as well."""
         return self._pages("subscription.list", self._v1.subscriptions.list, customer=customer, status="all")
 
-    def list_invoices(self, *, created_from: int) -> Iterator[dict[str, Any]]:
-        """Yield every invoice since a moment, newest first."""
-        return self._pages("invoice.list", self._v1.invoices.list, created=_since(created_from))
+    def list_invoices(self, *, created_from: int, subscription: str = "") -> Iterator[dict[str, Any]]:
+        """Yield every invoice since a moment, or those of one subscription, newest first."""
+        only = {"subscription": subscription} if subscription else {}
+        return self._pages("invoice.list", self._v1.invoices.list, created=_since(created_from), **only)
 
     def list_all_sessions(self, *, created_from: int) -> Iterator[dict[str, Any]]:
         """Yield every session since a moment, newest first."""
@@ -107,7 +115,7 @@ class ProcessorReads:
         """Yield the objects of all pages; a page is fetched when the one before it is used up."""
         params: dict[str, Any] = {**filters, "limit": _PAGE}
         while True:
-            page = run_call(op, lambda params=params: method(params))  # type: ignore[misc]
+            page = run_call(op, partial(method, params))
             yield from page["data"]
             if not page.get("has_more"):
                 return

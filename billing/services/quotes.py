@@ -40,6 +40,7 @@ def quote_selection(
         bundle=selection.bundle,
         currency=currency.code,
         at=now,
+        config=selection.config,
         organization=organization,
     )
     quote = quote_priced(

@@ -4,6 +4,8 @@ Nothing is repaired by a guess; only a coupon that a dead checkout left behind i
 hours is left alone: its events may still be on their way. Source: docs/reconciliation.md.
 """
 
+import contextlib
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.core.exceptions import ValidationError
 
 from billing.models import Account, Checkout, CreditNote, Dispute, Invoice, PspCall, Subscription
 from billing.services.psp import Processor
@@ -54,7 +55,7 @@ class Theirs:
 def reconcile(*, processor: Processor, now: datetime, look_back: timedelta = LOOK_BACK) -> list[Difference]:
     """Compare both sides and open an incident for each difference.
 
-    :raises ProcessorUnavailable, ProcessorNotConfigured: the processor could not be read; nothing was judged.
+    :raises ProcessorUnavailable, ProcessorNotConfigured, ProcessorRejected: they could not be read; nothing was judged.
     """
     theirs = _read(processor, created_from=int((now - look_back).timestamp()))
     found = [
@@ -94,8 +95,10 @@ def _is_settled(thing: dict[str, Any], now: datetime) -> bool:
 
 def _sessions(sessions: Iterable[dict[str, Any]], *, now: datetime) -> Iterator[Difference]:
     """I31: a paid session belongs to one checkout that follows it. I32: no dead checkout can be paid."""
+    sessions = list(sessions)
+    ours = _checkouts(session.get("client_reference_id") for session in sessions)
     for session in sessions:
-        checkout = _checkout_of(session)
+        checkout = ours.get(session.get("client_reference_id") or "")
         paid = session.get("payment_status") == "paid" and session.get("mode") != "setup"
         if paid and _is_settled(session, now):
             if checkout is None or checkout.psp_session_id != session["id"] or checkout.state not in _FOLLOWED:
@@ -138,6 +141,8 @@ def _subscriptions(theirs: dict[str, dict[str, Any]], *, now: datetime) -> Itera
         row.psp_subscription_id: row
         for row in Subscription.objects.filter(psp_subscription_id__isnull=False).select_related("order")
     }
+    handed_over = PspCall.objects.filter(op="subscription.create", resolved_at__gt=now - _SETTLES_WITHIN)
+    fresh = set(handed_over.values_list("object_id", flat=True))
     for psp_id, subscription in theirs.items():
         row = ours.get(psp_id)
         lives_there = subscription["status"] in _LIVE_THERE
@@ -147,8 +152,17 @@ def _subscriptions(theirs: dict[str, dict[str, Any]], *, now: datetime) -> Itera
             )
     for own_id, row in ours.items():
         there = theirs.get(str(own_id))
-        if row.state != "canceled" and (there is None or there["status"] not in _LIVE_THERE):
+        lives_there = there is not None and there["status"] in _LIVE_THERE
+        if row.state != "canceled" and not lives_there and own_id not in fresh and _has_been_so(row, there, now):
             yield Difference("subscription_lives_here_only", str(row.pk), there["status"] if there else "missing there")
+
+
+def _has_been_so(row: Subscription, there: dict[str, Any] | None, now: datetime) -> bool:
+    """Answer whether a subscription has been missing, or ended, there for longer than its events may take."""
+    if there is None:
+        return row.created_at <= now - _SETTLES_WITHIN
+    ended_at: int = there.get("ended_at") or there["created"]
+    return ended_at <= (now - _SETTLES_WITHIN).timestamp()
 
 
 def _invoices(invoices: Iterable[dict[str, Any]], *, now: datetime) -> Iterator[Difference]:
@@ -176,8 +190,10 @@ def _refunds(refunds: Iterable[dict[str, Any]], *, since: datetime, now: datetim
             yield Difference("refund_differs", refund_id, f"{refund['amount']} against {note.card_minor}")
         elif note is None and refund_id not in late and _is_settled(refund, now):
             yield Difference("refund_unknown_here", refund_id, f"{refund['amount']} {refund['currency']}")
+    # A refund that was sent while the processor's list was read is not in that list.
     settled = CreditNote.objects.filter(state="settled", card_minor__gt=0, issued_at__gte=since)
-    for note in settled.exclude(psp_refund_id__in=list(made)):
+    settled = settled.exclude(pspcall__resolved_at__gt=now - _SETTLES_WITHIN)
+    for note in settled.filter(issued_at__lte=now - _SETTLES_WITHIN).exclude(psp_refund_id__in=list(made)):
         yield Difference("refund_missing_there", str(note), note.psp_refund_id or "")
 
 
@@ -197,19 +213,19 @@ def _customers(customers: dict[str, dict[str, Any]]) -> Iterator[Difference]:
 
 def _delete_left_over_coupons(processor: Processor, coupons: Iterable[dict[str, Any]]) -> None:
     """Delete the coupons of checkouts that died between their end and the coupon's deletion."""
-    for coupon in coupons:
-        own = str(coupon["id"]).startswith("co_")
-        checkout = _checkout_by_id(str(coupon["id"]).removeprefix("co_")) if own else None
+    own = [str(coupon["id"]) for coupon in coupons if str(coupon["id"]).startswith("co_")]
+    checkouts = _checkouts(coupon_id.removeprefix("co_") for coupon_id in own)
+    for coupon_id in own:
+        checkout = checkouts.get(coupon_id.removeprefix("co_"))
         if checkout is not None and checkout.state in _DEAD:
-            processor.delete_coupon(coupon["id"])
+            processor.delete_coupon(coupon_id)
 
 
-def _checkout_of(session: dict[str, Any]) -> Checkout | None:
-    return _checkout_by_id(session.get("client_reference_id") or "")
-
-
-def _checkout_by_id(reference: str) -> Checkout | None:
-    try:
-        return Checkout.objects.filter(pk=reference).first() if reference else None
-    except ValidationError:  # somebody else's text
-        return None
+def _checkouts(references: Iterable[str | None]) -> dict[str, Checkout]:
+    """Return the checkouts of these references, by reference; whatever else stands there is somebody else's text."""
+    ids: dict[str, uuid.UUID] = {}
+    for reference in references:
+        with contextlib.suppress(ValueError):
+            ids[reference or ""] = uuid.UUID(reference or "")
+    found = Checkout.objects.in_bulk(list(ids.values()))
+    return {reference: found[key] for reference, key in ids.items() if key in found}

@@ -73,7 +73,7 @@ def follow_refund(processor: Processor, refund_id: str, *, actor: str, now: date
     note = _note_of(refund)
     if note is None:
         return _is_late_refund(refund)
-    return _follow(note, refund, actor=actor, now=now)
+    return _follow(note, refund, actor=actor)
 
 
 def follow_charge(processor: Processor, charge_id: str, *, actor: str, now: datetime) -> bool:
@@ -92,10 +92,10 @@ def _send(processor: Processor, call: PspCall, *, now: datetime) -> None:
         try:
             refund = processor.create(OP, call.params, key=call.idempotency_key)
         except ProcessorRejected as error:
-            _refused(processor, call, note, code=str(error.extra.get("processor_code", "")), now=now)
+            _refused(processor, call, note, code=str(error.extra.get("processor_code", "")))
             return
         fp("refund.call.after_call_before_record")
-    _follow(note, refund, actor="system", now=now)
+    _follow(note, refund, actor="system")
 
 
 def _is_old(call: PspCall, *, now: datetime) -> bool:
@@ -107,14 +107,14 @@ def _look_up(processor: Processor, call: PspCall, note: CreditNote) -> dict[str,
     return next((row for row in refunds if (row.get("metadata") or {}).get("credit_note") == str(note.uuid)), None)
 
 
-def _refused(processor: Processor, call: PspCall, note: CreditNote, *, code: str, now: datetime) -> None:
+def _refused(processor: Processor, call: PspCall, note: CreditNote, *, code: str) -> None:
     """A definite no. "Already refunded" is success: the cardholder has the money."""
     if code != _ALREADY:
-        _fail(note_id=note.pk, reason=f"refused: {code or 'no code'}", actor="system", now=now)
+        _fail(note_id=note.pk, reason=f"refused: {code or 'no code'}", actor="system")
         return
     refund = _look_up(processor, call, note)
     if refund is not None:
-        _follow(note, refund, actor="system", now=now)
+        _follow(note, refund, actor="system")
         return
     _settle(note_id=note.pk, refund_id=_find_by_hand(processor, call, note), is_done=True, actor="system")
     _alarm("refund.by_hand", note, "The processor had returned this payment already, by another refund than ours.")
@@ -128,7 +128,7 @@ def _find_by_hand(processor: Processor, call: PspCall, note: CreditNote) -> str 
     return next((refund_id for refund_id in ids if refund_id not in taken), None)
 
 
-def _follow(note: CreditNote, refund: dict[str, Any], *, actor: str, now: datetime) -> bool:
+def _follow(note: CreditNote, refund: dict[str, Any], *, actor: str) -> bool:
     """Take the step that the refund's state demands; a refund that differs from the note is left to a person."""
     call = PspCall.objects.get(credit_note=note, op=OP)
     differs = (
@@ -140,7 +140,7 @@ def _follow(note: CreditNote, refund: dict[str, Any], *, actor: str, now: dateti
     status = str(refund.get("status") or "")
     if status in _FAILED:
         reason = str(refund.get("failure_reason") or status)
-        _fail(note_id=note.pk, reason=reason, actor=actor, now=now, refund_id=str(refund["id"]))
+        _fail(note_id=note.pk, reason=reason, actor=actor, refund_id=str(refund["id"]))
     else:
         _settle(note_id=note.pk, refund_id=str(refund["id"]), is_done=status == "succeeded", actor=actor)
     return True
@@ -164,7 +164,7 @@ def _settle(*, note_id: int, refund_id: str | None, is_done: bool, actor: str) -
 
 
 @use_case
-def _fail(*, note_id: int, reason: str, actor: str, now: datetime, refund_id: str | None = None) -> None:
+def _fail(*, note_id: int, reason: str, actor: str, refund_id: str | None = None) -> None:
     """The card money did not go back: the counter returns and a person is called. Credit that was given stays."""
     note = _lock_note(note_id)
     if note.state not in (CreditNote.State.REFUND_PENDING, CreditNote.State.SETTLED):

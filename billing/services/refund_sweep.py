@@ -1,13 +1,22 @@
 """Refunds and disputes need no webhook and no luck: what has no outcome yet is asked about until it has one."""
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 from django.db.models.functions import Now
 
 from billing.models import CreditNote, Dispute, PspCall
 from billing.services.disputes import follow_dispute
-from billing.services.psp import ProcessorNotConfigured, ProcessorUnavailable, get_processor
+from billing.services.psp import (
+    Processor,
+    ProcessorNotConfigured,
+    ProcessorRejected,
+    ProcessorUnavailable,
+    get_processor,
+)
 from billing.services.refund_calls import OP, follow_refund, send_refund
 
 log = structlog.get_logger(__name__)
@@ -23,40 +32,54 @@ def sweep_refunds(*, now: datetime) -> int:
         op=OP, credit_note__isnull=False, state__in=["requested", "unknown"], next_action_at__lte=Now()
     )
     ids = list(due.order_by("next_action_at").values_list("credit_note_id", flat=True)[:_BATCH])
-    for note_id in ids:
-        try:
-            send_refund(note_id=int(note_id or 0), now=now)
-        except Exception as error:
-            # What nobody foresaw stops no other refund.
-            log.error("refund_not_sent", credit_note=note_id, exc_info=error, alarm=True)
-    return len(ids)
+    return _each(ids, lambda note_id: send_refund(note_id=note_id, now=now), refused="refund_not_sent")
 
 
 def follow_pending_refunds(*, now: datetime) -> int:
     """Ask about every refund that the processor had accepted and not finished; return how many were asked about."""
     waiting = CreditNote.objects.filter(state=CreditNote.State.REFUND_PENDING, psp_refund_id__isnull=False)
     ids = list(waiting.order_by("pk").values_list("psp_refund_id", flat=True))
-    if not ids:
+    processor = _processor() if ids else None
+    if processor is None:
         return 0
-    try:
-        processor = get_processor()
-        for refund_id in ids:
-            follow_refund(processor, str(refund_id), actor="sweeper", now=now)
-    except (ProcessorNotConfigured, ProcessorUnavailable) as error:
-        log.warning("refunds_not_followed", reason=error.code)
-    return len(ids)
+    follow = partial(follow_refund, processor, actor="sweeper", now=now)
+    return _each(ids, follow, refused="refund_not_followed")
 
 
 def sweep_disputes(*, now: datetime) -> int:
     """Follow every dispute that is open here and every new one there; return how many were asked about."""
-    try:
-        processor = get_processor()
-        ids = set(Dispute.objects.filter(state=Dispute.State.OPEN).values_list("psp_dispute_id", flat=True))
-        since = int((now - _NEW_DISPUTES).timestamp())
-        ids.update(str(dispute["id"]) for dispute in processor.list_disputes(created_from=since))
-        for dispute_id in sorted(ids):
-            follow_dispute(processor, dispute_id, actor="sweeper", now=now)
-    except (ProcessorNotConfigured, ProcessorUnavailable) as error:
-        log.warning("disputes_not_followed", reason=error.code)
+    processor = _processor()
+    if processor is None:
         return 0
-    return len(ids)
+    ids = set(Dispute.objects.filter(state=Dispute.State.OPEN).values_list("psp_dispute_id", flat=True))
+    since = int((now - _NEW_DISPUTES).timestamp())
+    try:
+        ids.update(str(dispute["id"]) for dispute in processor.list_disputes(created_from=since))
+    except (ProcessorUnavailable, ProcessorNotConfigured, ProcessorRejected) as error:
+        # Those that are known are followed all the same.
+        log.warning("new_disputes_not_read", reason=error.code)
+    follow = partial(follow_dispute, processor, actor="sweeper", now=now)
+    return _each(sorted(ids), follow, refused="dispute_not_followed")
+
+
+def _processor() -> Processor | None:
+    try:
+        return get_processor()
+    except ProcessorNotConfigured as error:
+        log.warning("processor_not_asked", reason=error.code)
+        return None
+
+
+def _each(ids: Iterable[object], act: Callable[[Any], object], *, refused: str) -> int:
+    """Act on every one, whatever happens to those before it; return how many were tried."""
+    tried = 0
+    for each in ids:
+        tried += 1
+        try:
+            act(each)
+        except (ProcessorUnavailable, ProcessorNotConfigured) as error:
+            log.warning(refused, subject=each, reason=error.code)
+        except Exception as error:
+            # What nobody foresaw, and what the processor refuses, stops no other.
+            log.error(refused, subject=each, exc_info=error, alarm=True)
+    return tried

@@ -77,7 +77,8 @@ def refund_invoice(
     the processor does not answer, the note stays ``refund_pending`` and the sweep goes on: it is not an error.
 
     :raises NotFound: there is no such invoice. :raises ReasonRequired: no reason was given.
-    :raises RefundExceedsPayment: more than was paid and is not back yet. :raises RefundNotInSteps: not billable.
+    :raises RefundExceedsPayment: more than was paid and is not back yet.
+    :raises RefundNotInSteps: the card's part is not what the processor can move.
     :raises RefundChanged: the split is not what was confirmed. :raises InvoiceMoved: the invoice is not paid.
     :raises IdempotencyKeyReused: the key was used for another refund.
     :raises ProcessorUnavailable, ProcessorNotConfigured: the payment could not be looked up; nothing was changed.
@@ -87,13 +88,30 @@ def refund_invoice(
     note = _find_note(wish)
     if note is None:
         invoice = _read_invoice(invoice_id)
-        intent = payment_intent_of(get_processor(), invoice) if _plan(invoice, wish).card_minor else ""
+        intent = payment_intent_of(get_processor(), invoice) if _plan_as_seen(invoice, wish).card_minor else ""
         note = _issue(wish, payment_intent=intent, now=now)
     fp("refund.issue.after_commit")
     send_refund(note_id=note.pk, now=now)
     subscription_calls.send_calls(organization_id=note.organization_id)
     note.refresh_from_db()
     return note
+
+
+def preview_refund(invoice: Invoice, amount_minor: int | None) -> RefundPlan:
+    """Return what a refund would do to the invoice as it stands. ``amount_minor`` None: all that is left.
+
+    :raises RefundExceedsPayment: more than was paid and is not back yet.
+    :raises RefundNotInSteps: the card's part is not what the processor can move.
+    """
+    left = get_refundable(invoice)
+    amount = left.total_minor if amount_minor is None else amount_minor
+    if amount <= 0 or amount > left.total_minor:
+        message = _("This is more than what was paid and has not been refunded yet. Choose a smaller amount.")
+        raise RefundExceedsPayment(message, pointer="/amount")
+    plan = plan_refund(invoice, amount, left)
+    if plan.card_minor % left.step:
+        raise RefundNotInSteps(_("The card processor moves whole steps only. Round the amount."), pointer="/amount")
+    return plan
 
 
 def refund_failed_delivery(*, order_number: str, reason: str, actor: User | str, now: datetime) -> CreditNote | None:
@@ -127,7 +145,7 @@ def _issue(wish: _Wish, *, payment_intent: str, now: datetime) -> CreditNote:
     if note is not None:
         return note
     invoice = _lock_invoice(wish.invoice_id)
-    plan = _plan(invoice, wish)
+    plan = _plan_as_seen(invoice, wish)
     if plan.card_minor and not payment_intent:
         raise _changed()
     _take_effect(invoice, plan, wish, now=now)
@@ -172,16 +190,9 @@ def _lock_invoice(invoice_id: int) -> Invoice:
     return _read_invoice(invoice_id)
 
 
-def _plan(invoice: Invoice, wish: _Wish) -> RefundPlan:
-    """Return what this refund does to the invoice as it stands, or refuse it."""
-    left = get_refundable(invoice)
-    amount = left.total_minor if wish.amount_minor is None else wish.amount_minor
-    if amount <= 0 or amount > left.total_minor:
-        message = _("This is more than what was paid and has not been refunded yet. Choose a smaller amount.")
-        raise RefundExceedsPayment(message, pointer="/amount")
-    if wish.amount_minor is not None and amount % left.step:
-        raise RefundNotInSteps(_("The card processor moves whole steps only. Round the amount."), pointer="/amount")
-    plan = plan_refund(invoice, amount)
+def _plan_as_seen(invoice: Invoice, wish: _Wish) -> RefundPlan:
+    """Return what this refund does, or refuse it: also when that is not any more what the person confirmed."""
+    plan = preview_refund(invoice, wish.amount_minor)
     if wish.confirmed_card_minor is not None and wish.confirmed_card_minor != plan.card_minor:
         raise _changed()
     return plan

@@ -4,34 +4,24 @@ Unknown is not failed: an intent without an outcome is sent again, with the same
 Both calls name a state to be in, so sending one again is harmless even after the processor forgot its key (24 hours).
 """
 
-import structlog
+from typing import Any
+
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from billing.models import PspCall, Subscription
 from billing.services import psp_calls
-from billing.services.psp import (
-    Processor,
-    ProcessorNotConfigured,
-    ProcessorRejected,
-    get_processor,
-)
-from catalyst.core.errors import DomainError
+from billing.services.psp import Processor, ProcessorRejected
 from catalyst.core.failpoints import fp
 from catalyst.core.incidents import open_incident
-
-log = structlog.get_logger(__name__)
 
 END = "subscription.cancel"
 ENDING = "subscription.update"
 #: Both keys begin alike, so that nobody else's update of a subscription is taken for one of these.
 _ENDING_KEY = "subscription.ending:"
-_BATCH = 50
-_WAIT_SECONDS = 60
-_AFTER_FAULT_SECONDS = 300
 
-#: Calls that this module drives, for the sweep and for the cleaner of other calls to leave alone.
-MINE = Q(op=END) | Q(op=ENDING, idempotency_key__startswith=_ENDING_KEY)
+#: Calls that this module drives.
+_MINE = Q(op=END) | Q(op=ENDING, idempotency_key__startswith=_ENDING_KEY)
 
 
 def intend_end(subscription: Subscription) -> None:
@@ -42,6 +32,17 @@ def intend_end(subscription: Subscription) -> None:
         op=END,
         key=f"cancel:sub:{subscription.pk}",
         params={"subscription": subscription.psp_subscription_id},
+    )
+
+
+def intend_late_end(*, organization_id: int, checkout_id: Any, subscription_id: str) -> None:
+    """Write down that what the processor opened for a checkout that sold nothing has to end; a step."""
+    psp_calls.record_intent(
+        organization_id=organization_id,
+        op=END,
+        key=f"cancel:late:{checkout_id}",
+        params={"subscription": subscription_id},
+        checkout_id=checkout_id,
     )
 
 
@@ -62,59 +63,41 @@ def intend_ending(subscription: Subscription, *, ends: bool, number: int) -> Non
 
 def _forget_wishes(subscription: Subscription) -> None:
     prefix = f"{_ENDING_KEY}{subscription.pk}:"
-    open_calls = PspCall.objects.filter(op=ENDING, state__in=["requested", "unknown"])
-    open_calls.filter(idempotency_key__startswith=prefix).update(state="voided", resolved_at=Now())
+    open_calls = PspCall.objects.undecided().filter(op=ENDING, idempotency_key__startswith=prefix)
+    open_calls.update(state="voided", resolved_at=Now())
 
 
 def send_calls(*, organization_id: int) -> None:
     """Send what one Organization's subscriptions wait for, now; what gets no answer is the sweep's."""
-    _send(PspCall.objects.filter(MINE, organization_id=organization_id))
+    psp_calls.drive_now(_due(_MINE, organization_id=organization_id), _send)
+
+
+def send_late_end(*, checkout_id: Any) -> None:
+    """End now what a checkout left open at the processor; what gets no answer is the sweep's."""
+    psp_calls.drive_now(_due(op=END, checkout_id=checkout_id), _send)
 
 
 def sweep_calls() -> int:
     """Send every call that is due; return how many were tried."""
-    return _send(PspCall.objects.filter(MINE, next_action_at__lte=Now()))
+    return psp_calls.drive(_due(_MINE, next_action_at__lte=Now()), _send)
 
 
-def _send(calls: QuerySet[PspCall]) -> int:
-    waiting = list(calls.filter(state__in=["requested", "unknown"]).order_by("next_action_at")[:_BATCH])
-    if not waiting:
-        return 0
-    try:
-        processor = get_processor()
-    except ProcessorNotConfigured:
-        return 0
-    for call in waiting:
-        try:
-            _send_one(processor, call)
-        except Exception as error:
-            _note(call, error)
-    return len(waiting)
+def _due(*conditions: Q, **filters: Any) -> QuerySet[PspCall]:
+    return PspCall.objects.undecided().filter(*conditions, **filters).order_by("next_action_at")
 
 
-def _send_one(processor: Processor, call: PspCall) -> None:
+def _send(processor: Processor, call: PspCall) -> None:
     fp("subscription.call.before_call")
     subscription_id = str(call.params["subscription"])
     state = "succeeded"
-    if call.op == END:
-        # One that is gone already is success: the processor's client says so.
-        processor.cancel_subscription(subscription_id, key=call.idempotency_key)
-    else:
-        try:
+    try:
+        if call.op == END:
+            processor.cancel_subscription(subscription_id, key=call.idempotency_key)
+        else:
             processor.create(call.op, call.params, key=call.idempotency_key)
-        except ProcessorRejected as error:
-            # It bills on, or stops, against the customer's wish: that is for a person.
-            state = "rejected"
-            open_incident(kind="subscription_call_rejected", subject=call.idempotency_key, detail=error.message)
+    except ProcessorRejected as error:
+        # It bills on, or stops, against the customer's wish: that is for a person.
+        state = "rejected"
+        open_incident(kind="subscription_call_rejected", subject=call.idempotency_key, detail=error.message)
     fp("subscription.call.after_call_before_record")
     psp_calls.resolve(key=call.idempotency_key, state=state, object_id=subscription_id)
-
-
-def _note(call: PspCall, error: Exception) -> None:
-    """An answer that did not come is asked for again; what nobody foresaw is an alarm, and stops no other call."""
-    if isinstance(error, DomainError):
-        log.warning("subscription_call_postponed", call=call.pk, reason=error.code)
-        psp_calls.mark_unknown(key=call.idempotency_key, next_in_seconds=_WAIT_SECONDS)
-        return
-    log.error("subscription_call_failed", call=call.pk, reason=type(error).__name__, exc_info=error, alarm=True)
-    psp_calls.mark_unknown(key=call.idempotency_key, next_in_seconds=_AFTER_FAULT_SECONDS)

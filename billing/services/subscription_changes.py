@@ -5,16 +5,14 @@ the end of the period that is paid already. Amounts are minor units.
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from django.utils.translation import gettext as _
 
 from billing.models import Subscription, SubscriptionChange
 from billing.selectors.checkouts import find_open_checkout
 from billing.services import change_calls
-from billing.services.change_apply import apply_change, apply_due_change
 from billing.services.change_items import ChangeSelection
 from billing.services.change_pricing import Proposal, price_change
 from billing.services.change_rows import check_active, check_changeable, drop_open_change, open_changes, write_change
@@ -34,8 +32,6 @@ __all__ = [
     "ChangeCommand",
     "ChangePreview",
     "ChangeSelection",
-    "apply_change",
-    "apply_due_change",
     "drop_change",
     "find_open_change",
     "preview_change",
@@ -99,10 +95,10 @@ def request_change(*, command: ChangeCommand, now: datetime) -> CheckoutOutcome 
     :raises DomainError: every refusal of ``start_checkout``.
     """
     request, subscription = command.checkout, command.subscription
-    done = _find_scheduled(request) or replay_checkout(request)
+    done = _find_scheduled(_stored_subject(request)) or replay_checkout(request)
     if done is not None:
         # The process that did it may have died before it told the processor.
-        change_calls.send_items(now=now, organization_id=request.organization.pk)
+        change_calls.send_items(organization_id=request.organization.pk)
         return done
     check_active(subscription, now=now)
     proposal = price_change(
@@ -113,7 +109,7 @@ def request_change(*, command: ChangeCommand, now: datetime) -> CheckoutOutcome 
     if proposal.kind == SubscriptionChange.Kind.PERIOD_END:
         return _schedule(proposal, request, now=now)
     outcome = start_checkout(request=_purchase(request, proposal), now=now)
-    change_calls.send_items(now=now, organization_id=request.organization.pk)
+    change_calls.send_items(organization_id=request.organization.pk)
     return outcome
 
 
@@ -127,10 +123,10 @@ def drop_change(*, subscription: Subscription, actor: User, now: datetime) -> Su
     if change is None:
         raise NotFound(_("There is no change to take back."))
     # With its checkout a wish that waits for payment is dropped already.
-    _close_open_checkout(subscription, actor=actor.email, now=now)
-    _drop(subscription_id=subscription.pk, actor=actor, now=now)
+    _close_open_checkout(subscription, only=change, actor=actor.email, now=now)
+    _drop(subscription_id=subscription.pk, change_id=change.pk, actor=actor, now=now)
     change.refresh_from_db()
-    change_calls.send_items(now=now, organization_id=subscription.organization_id)
+    change_calls.send_items(organization_id=subscription.organization_id)
     return change
 
 
@@ -155,8 +151,7 @@ def _open_cart(subscription: Subscription) -> uuid.UUID | None:
 
 def _purchase(request: CheckoutRequest, proposal: Proposal) -> CheckoutRequest:
     selection = Selection(plan=proposal.priced.plan, blueprints=proposal.install, config=dict(proposal.config))
-    parts: dict[str, Any] = {name: getattr(request, name) for name in request.__slots__}
-    return CheckoutRequest(**{**parts, "selection": selection, "change": proposal})
+    return replace(request, selection=selection, change=proposal)
 
 
 def _schedule(proposal: Proposal, request: CheckoutRequest, *, now: datetime) -> SubscriptionChange:
@@ -175,14 +170,15 @@ def _schedule(proposal: Proposal, request: CheckoutRequest, *, now: datetime) ->
     _close_open_checkout(proposal.subscription, actor="request", now=now)
     change = _write_scheduled(proposal=proposal, request=request, now=now)
     fp("change.schedule.after_commit")
-    change_calls.send_items(now=now, organization_id=request.organization.pk)
+    change_calls.send_items(organization_id=request.organization.pk)
     return change
 
 
 @use_case
 def _write_scheduled(*, proposal: Proposal, request: CheckoutRequest, now: datetime) -> SubscriptionChange:
     _account, subscription = lock_with_account(proposal.subscription.pk)
-    taken = _find_scheduled(request)
+    subject = _stored_subject(request)
+    taken = _find_scheduled(subject)
     if taken is not None:
         return taken
     check_changeable(subscription, proposal, now=now)
@@ -192,7 +188,7 @@ def _write_scheduled(*, proposal: Proposal, request: CheckoutRequest, now: datet
         key=request.key,
         fingerprint=request.fingerprint,
         subject=f"change:{change.pk}",
-        replaces=_stored_subject(request),
+        replaces=subject,
     )
     if not claimed:
         raise idempotency.IdempotencyKeyReused(_("This Idempotency-Key was used for another request. Use a new one."))
@@ -203,25 +199,29 @@ def _write_scheduled(*, proposal: Proposal, request: CheckoutRequest, now: datet
 
 
 @use_case
-def _drop(*, subscription_id: int, actor: User, now: datetime) -> None:
+def _drop(*, subscription_id: int, change_id: uuid.UUID, actor: User, now: datetime) -> None:
+    """Drop one wish; a newer one that replaced it meanwhile stays."""
     _account, subscription = lock_with_account(subscription_id)
+    if not open_changes(subscription).filter(pk=change_id).exists():
+        return
     change = drop_open_change(subscription, now=now)
     if change is not None:
         _tell(change, subscription, "subscription.change_dropped", actor=actor)
         fp("change.drop.in_tx")
 
 
-def _close_open_checkout(subscription: Subscription, *, actor: str, now: datetime) -> None:
-    """Close an attempt to pay for another change; what was paid already wins."""
+def _close_open_checkout(
+    subscription: Subscription, *, only: SubscriptionChange | None = None, actor: str, now: datetime
+) -> None:
+    """Close an attempt to pay for a change, whichever it is or only for one; what was paid already wins."""
     owner = subscription.organization.organization
     checkout = find_open_checkout(owner, env_type=subscription.env_type)
-    if checkout is not None:
+    if checkout is not None and only in (None, checkout.change):
         cancel_checkout(checkout=checkout, actor=actor, now=now)
 
 
-def _find_scheduled(request: CheckoutRequest) -> SubscriptionChange | None:
-    """Return what the same command scheduled before."""
-    subject = _stored_subject(request)
+def _find_scheduled(subject: str) -> SubscriptionChange | None:
+    """Return what the same command scheduled before, by what is stored for its key."""
     if not subject.startswith("change:"):
         return None
     return SubscriptionChange.objects.get(pk=uuid.UUID(subject.removeprefix("change:")))

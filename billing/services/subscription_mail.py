@@ -1,20 +1,15 @@
-"""E-mails about a subscription to the billing contact, in the buyer's language.
-
-As with the mails about an order, one event may be mailed twice after a crash; both copies carry the same Message-ID.
-"""
+"""E-mails about a subscription to the billing contact, in that person's language."""
 
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import translation
 
-from billing.models import BillingDetails, Invoice, Subscription
+from billing.models import Invoice, Subscription
+from billing.selectors.invoices import Contact, billing_contact
+from billing.services.mails import send_mail
 from billing.services.subscription_dunning import GRACE, PAUSE
-from tenancy.selectors.sovereign import get_sovereign
 
 #: Which mail an event becomes.
 MAILS = {
@@ -38,24 +33,16 @@ def mail_subscription(*, topic: str, payload: dict[str, Any], event: str) -> boo
     subscription = rows.get(pk=payload["subscription"])
     if topic in _ONLY_WHILE_TRUE and subscription.version != payload["version"]:
         return False
-    sovereign, buyer = get_sovereign(), subscription.order.buyer
-    context = {**_facts(subscription, payload), "sovereign": sovereign}
-    name = f"billing/email/subscription_{MAILS[topic]}"
-    with translation.override(buyer.language):
-        message = EmailMultiAlternatives(
-            subject=" ".join(render_to_string(f"{name}_subject.txt", context).split()),
-            body=render_to_string(f"{name}.txt", context),
-            to=[_contact(subscription) or buyer.email],
-            headers={"Message-ID": f"<{event.replace(':', '.')}@{sovereign.domain}>"},
-        )
-        message.attach_alternative(render_to_string(f"{name}.html", context), "text/html")
-    message.send()
+    send_mail(
+        f"subscription_{MAILS[topic]}", to=_contact(subscription), event=event, context=_facts(subscription, payload)
+    )
     return True
 
 
-def _contact(subscription: Subscription) -> str:
-    details = BillingDetails.objects.filter(pk=subscription.organization_id).first()
-    return details.email if details else ""
+def _contact(subscription: Subscription) -> Contact:
+    """Return who is told: where documents go, and the buyer when an Organization has nobody for that."""
+    contact, buyer = billing_contact(subscription.organization.organization), subscription.order.buyer
+    return contact if contact.email else Contact(buyer.email, buyer.language)
 
 
 def _facts(subscription: Subscription, payload: dict[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.models import Subscription
-from billing.services.change_rows import open_changes
 from billing.services.ledger import read_account
 from billing.services.split import split_total
 from billing.services.subscription_dunning import GRACE, PAUSE
+from billing.services.subscription_renewals import next_price
 from catalyst.core.models import Currency
 
 
@@ -29,8 +29,7 @@ def next_charge(subscription: Subscription) -> NextCharge | None:
     """Return the next charge by today's balance, or None when nothing follows the current period."""
     if subscription.cancel_at_period_end or subscription.state == Subscription.State.CANCELED:
         return None
-    waiting = open_changes(subscription).filter(state="scheduled").first()
-    total = waiting.monthly_minor if waiting else subscription.monthly_minor
+    total = next_price(subscription)
     account = read_account(subscription.organization_id)
     available = account.available_minor if account else 0
     at = subscription.current_period.upper

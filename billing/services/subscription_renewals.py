@@ -32,6 +32,12 @@ def next_period(subscription: Subscription) -> tuple[datetime, datetime]:
     return end, end + relativedelta(months=1, day=max(start.day, end.day))
 
 
+def next_price(subscription: Subscription) -> int:
+    """Return what the next period costs: a change that waits for it counts already."""
+    change = SubscriptionChange.objects.scheduled().filter(subscription=subscription).first()
+    return int((change or subscription).monthly_minor)
+
+
 def is_over(subscription: Subscription, *, now: datetime) -> bool:
     """Answer whether the paid period has ended."""
     return bool(now >= subscription.current_period.upper)
@@ -62,7 +68,7 @@ def needs_card(account: LockedAccount, subscription: Subscription, *, now: datet
     key = f"subscription.card_needed:{subscription.pk}:{ends.isoformat()}"
     if now < ends - NOTICE or subscription.cancel_at_period_end or Outbox.objects.filter(dedup_key=key).exists():
         return False
-    price = _next_price(subscription)
+    price = next_price(subscription)
     missing = price + _claimed_before(subscription) - account.available_minor
     if missing <= 0 or not price:
         return False
@@ -123,12 +129,6 @@ def announce_renewal(subscription: Subscription, invoice: Invoice) -> None:
 def _open_invoice(subscription: Subscription) -> Invoice | None:
     mine = Invoice.objects.filter(subscription=subscription, state=Invoice.State.OPEN, period__isnull=False)
     return mine.order_by("period").first()
-
-
-def _next_price(subscription: Subscription) -> int:
-    """Return what the next period costs: a change that waits for it counts already."""
-    change = SubscriptionChange.objects.filter(subscription=subscription, state="scheduled", kind="period_end").first()
-    return int((change or subscription).monthly_minor)
 
 
 def _claimed_before(subscription: Subscription) -> int:

@@ -65,15 +65,14 @@ def move(
     *,
     actor: str,
     reason: str = "",
-    now: datetime | None = None,
+    now: datetime,
     told: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> None:
     """Take one step with its history, its event and its audit line; call inside a transaction.
 
     ``fields`` are columns that change with the state; back to active clears the dates of debt. From active to active
-    means that what is billed changed. ``now`` is the moment in the history, the database's clock when it is not given.
-    ``told`` is what the event says besides.
+    means that what is billed changed. ``now`` is the moment in the history, ``told`` what the event says besides.
 
     :raises InvalidTransition: the row is not any more what the caller read, so its step is lost.
     """
@@ -84,7 +83,6 @@ def move(
     if not same.update(state=to, version=F("version") + 1, **fields):
         raise InvalidTransition(_("This subscription changed meanwhile. Load the page again."))
     subscription.refresh_from_db(fields=_written(fields))
-    moment = {"at": now} if now else {}
     # The foreign key to the table of moves refuses a step that it does not have.
     SubscriptionEvent.objects.create(
         subscription=subscription,
@@ -95,7 +93,7 @@ def move(
         monthly_minor=subscription.monthly_minor,
         actor=actor,
         reason=reason,
-        **moment,
+        at=now,
     )
     _tell(subscription, before, {**(told or {}), "reason": reason, "actor": actor})
 
@@ -125,8 +123,7 @@ def end(subscription: Subscription, *, actor: str, reason: str, now: datetime, a
     if subscription.state == Subscription.State.CANCELED:
         return False
     write_off(subscription, now=now)
-    waiting = SubscriptionChange.objects.filter(subscription=subscription, state__in=["pending", "scheduled"])
-    waiting.update(state="dropped", resolved_at=now)
+    SubscriptionChange.objects.open().filter(subscription=subscription).update(state="dropped", resolved_at=now)
     if at_processor and subscription.psp_subscription_id:
         subscription_calls.intend_end(subscription)
     move(subscription, "canceled", actor=actor, reason=reason, now=now, canceled_at=now)

@@ -1,8 +1,9 @@
 """What follows a sale and an issued document: the invoice, its PDF, its mail. Each consumer may run more than once."""
 
+from celery import shared_task
 from django.utils import timezone
 
-from billing.services import documents, invoice_mail, invoices
+from billing.services import documents, invoice_mail, invoice_sweep, invoices
 from catalyst.core.outbox import Message, subscribe
 
 
@@ -10,6 +11,12 @@ from catalyst.core.outbox import Message, subscribe
 def issue_invoice(message: Message) -> None:
     """Issue the order's invoice, once: no checkout waits for the counter."""
     invoices.issue_order_invoice(order_number=message.payload["order"], now=timezone.now())
+
+
+@shared_task(name="billing.issue_missing_invoices")
+def issue_missing_invoices_task() -> None:
+    """Issue the invoices of sold orders whose event had no effect."""
+    invoice_sweep.issue_missing_invoices(now=timezone.now())
 
 
 @subscribe("invoice.issued", name="billing.make_invoice_document")

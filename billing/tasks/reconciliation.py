@@ -4,7 +4,7 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from billing.services.psp import ProcessorNotConfigured, ProcessorUnavailable, get_processor
+from billing.services.psp import ProcessorNotConfigured, ProcessorRejected, ProcessorUnavailable, get_processor
 from billing.services.reconciliation import reconcile
 
 log = structlog.get_logger(__name__)
@@ -15,5 +15,5 @@ def reconcile_task() -> None:
     """Compare both sides; a run that could not read to the end judges nothing and comes again."""
     try:
         reconcile(processor=get_processor(), now=timezone.now())
-    except (ProcessorNotConfigured, ProcessorUnavailable) as error:
+    except (ProcessorNotConfigured, ProcessorUnavailable, ProcessorRejected) as error:
         log.warning("reconciliation_skipped", reason=error.code)

@@ -54,8 +54,12 @@ def card_return(request: HttpRequest, slug: str) -> HttpResponse:
     session_id = request.GET.get("session_id", "")[:200]
     if not session_id:
         messages.info(request, _("The card was not changed."))
-    elif follow_card_return(organization=organization, session_id=session_id, now=timezone.now()):
+        return see_other(reverse("console-billing", args=[organization.slug]))
+    outcome = follow_card_return(organization=organization, session_id=session_id, now=timezone.now())
+    if outcome == "saved":
         messages.success(request, _("The card is saved. It pays from now on."))
+    elif outcome == "declined":
+        messages.warning(request, _("The card is saved, but it was declined. Add another card, or ask your bank."))
     else:
         messages.info(request, _("We are confirming the card. Reload this page in a minute."))
     return see_other(reverse("console-billing", args=[organization.slug]))

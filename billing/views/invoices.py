@@ -55,7 +55,6 @@ def invoices(request: HttpRequest, slug: str) -> HttpResponse:
         "invoices": [shown_invoice(row) for row in page[:_PER_PAGE]],
         "older": older,
         "is_later": is_later,
-        "edits": _holds(organization, "billing.edit"),
     }
     return render(request, "console/invoices.html", context)
 
@@ -111,7 +110,7 @@ def billing_details(request: HttpRequest, slug: str) -> HttpResponse:
     """Show and change whom the next invoices name, and where they are sent."""
     organization = find_organization(request, slug)
     context = shell(request, organization, _PAGE)
-    if not _holds(organization, "billing.edit"):
+    if not context["edits_billing"]:
         return _refused(request, context)
     form = BillingDetailsForm(request.POST or None, initial=initial_details(get_billing_details(organization)))
     if request.method == "POST" and form.is_valid():

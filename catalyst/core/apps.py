@@ -8,5 +8,5 @@ class CoreConfig(AppConfig):
     verbose_name = "Platform"
 
     def ready(self) -> None:
-        """Load what registers itself: consumers and periodic tasks, projectors, live views, invariants."""
-        autodiscover_modules("tasks", "projections", "selectors.invariants")
+        """Load what registers itself: consumers and periodic tasks, projectors, live views, invariants, Plans."""
+        autodiscover_modules("tasks", "projections", "selectors.invariants", "selectors.environment_capacity")

@@ -5,10 +5,7 @@ Source: OWASP, "CSV Injection".
 
 import csv
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from io import StringIO
-
-from catalyst.core.money import EXPONENTS, Money
 
 #: Spreadsheets tell by this mark that the text is UTF-8, which Arabic needs.
 _MARK = "\ufeff"
@@ -30,9 +27,3 @@ def safe_cell(value: object) -> object:
     if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
         return f"'{value}"
     return value
-
-
-def plain_amount(money: Money) -> str:
-    """Return the amount as digits and a point, as a spreadsheet reads it: ``12.500``."""
-    exponent = EXPONENTS[money.currency]
-    return f"{Decimal(money.amount).scaleb(-exponent):.{exponent}f}"

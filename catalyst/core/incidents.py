@@ -38,6 +38,15 @@ def resolve_incident(*, incident_id: int, actor: str) -> None:
         raise NotFound(_("There is no open incident with this number."))
 
 
+def resolve_subject(*, kinds: list[str], subject: str) -> int:
+    """Close the open incidents of these kinds about one subject: it has come right by itself. Return how many."""
+    return execute(
+        "UPDATE core_incident SET resolved_at = now(), resolved_by = 'system'"
+        " WHERE kind = ANY (%s) AND subject = %s AND resolved_at IS NULL",
+        [kinds, subject],
+    )
+
+
 def resolve_gone(*, kind: str, still: list[str]) -> int:
     """Close the open incidents of a kind whose subject a complete new look did not find again; return how many."""
     return execute(

@@ -88,6 +88,12 @@ def parse_amount(text: str, currency: str) -> Money:
     return Money(int(match[1]) * 10**exponent + int((match[2] or "").ljust(exponent, "0") or "0"), currency)
 
 
+def plain_amount(money: Money) -> str:
+    """Return the amount as digits and a point, as ``parse_amount`` and a spreadsheet read it: ``12.500``."""
+    exponent = EXPONENTS[money.currency]
+    return f"{Decimal(money.amount).scaleb(-exponent):.{exponent}f}"
+
+
 def _ascii_digit(character: str) -> str:
     return str(unicodedata.decimal(character)) if character.isdecimal() else character
 

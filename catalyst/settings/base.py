@@ -154,6 +154,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-subscriptions": {"task": "billing.sweep_subscriptions", "schedule": 60.0},
     "sweep-card-renewals": {"task": "billing.sweep_card_renewals", "schedule": 300.0},
     "sweep-card-calls": {"task": "billing.sweep_card_calls", "schedule": 30.0},
+    "issue-missing-invoices": {"task": "billing.issue_missing_invoices", "schedule": 3600.0},
     "sweep-change-calls": {"task": "billing.sweep_change_calls", "schedule": 30.0},
     "sweep-changes": {"task": "marketplace.sweep_changes", "schedule": 15.0},
     "sweep-flux-messages": {"task": "marketplace.sweep_flux_messages", "schedule": 15.0},

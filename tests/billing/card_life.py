@@ -12,6 +12,7 @@ from billing.models import Account, CreditHold, Invoice, LedgerEntry, StripeEven
 from billing.services.card_calls import sweep_card_calls
 from billing.services.card_sweep import sweep_card_renewals
 from billing.services.stripe_events import store_event, sweep_events
+from billing.services.subscription_sweep import sweep_subscriptions
 from catalyst.core.models import Incident, Outbox
 from tests.billing.killed import Purchase, make_due, make_purchase, sweep
 from tests.billing.shop import PLAN_MINOR, Shop
@@ -138,6 +139,33 @@ def credit_customer(shop: Shop, slug: str = "company", *, left_minor: int = 0) -
     customer = CardCustomer(purchase)
     assert customer.subscription.collection == "credit"
     return customer
+
+
+def press(customer: CardCustomer, client: Client | None = None) -> Any:
+    """Press "change card" on the billing page."""
+    return (client or customer.person()).post(f"/console/{customer.shop.organization.slug}/billing/card/")
+
+
+def open_session(customer: CardCustomer) -> str:
+    """Return the setup page that the person was sent to."""
+    answer = press(customer)
+    (session,) = customer.standin.sessions(mode="setup", status="open")
+    assert (answer.status_code, answer.url) == (303, session["url"])
+    return str(session["id"])
+
+
+def save_card(customer: CardCustomer) -> str:
+    """Save a card as the person, and return its id; nobody has told us yet."""
+    session = customer.standin.add_card(open_session(customer))
+    return str(customer.standin.get("setup_intent", session["setup_intent"])["payment_method"])
+
+
+def let_credit_run_out(customer: CardCustomer) -> None:
+    """Let the period pass for a customer without credit."""
+    ends = customer.subscription.current_period.upper
+    customer.standin.clock.advance(int((ends - customer.now()).total_seconds()) + 60)
+    sweep_subscriptions(now=customer.now())
+    assert (customer.subscription.state, customer.invoice().state) == ("past_due", "open")
 
 
 def incidents() -> list[str]:

@@ -11,7 +11,7 @@ from marketplace.models import Application, BlueprintVersion, Change
 from tenancy.models import Environment
 from tests import factories
 from tests.billing.killed import sweep
-from tests.billing.shop import Shop
+from tests.billing.shop import Books, Shop, books
 from tests.stripe_standin import StripeStandIn
 
 #: A period of 30 days and its half. Far ahead, so that every price of a test is valid by then.
@@ -66,6 +66,15 @@ def current_row(subscription: Subscription) -> Subscription:
     return Subscription.objects.select_related("order", "organization__organization").get(pk=subscription.pk)
 
 
+def untouched(shop: Shop) -> tuple[Books, list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return all of the customer's that a refused wish may not touch, to compare before and after."""
+    mine = {"organization_id": shop.organization.pk}
+    columns = ("plan", "state", "version", "cancel_at_period_end", "items")
+    subscriptions = Subscription.objects.filter(**mine).order_by("id").values_list(*columns)
+    changes = SubscriptionChange.objects.filter(**mine).order_by("created_at").values_list("kind", "state", "plan")
+    return books(shop), list(subscriptions), list(changes)
+
+
 def preview(shop: Shop, subscription: Subscription, selection: ChangeSelection, **values: Any) -> Any:
     return preview_change(
         subscription=current_row(subscription),
@@ -93,7 +102,7 @@ def pay(standin: StripeStandIn, outcome: CheckoutOutcome) -> None:
 
 
 def install(shop: Shop, *names: str) -> None:
-    """Put the rows of delivered Applications where delivery would."""
+    """Put the rows of delivered Applications where delivery would; ``bookstack-2`` is a second BookStack."""
     environment = Environment.objects.filter(organization=shop.organization, env_type="prod").first()
     environment = environment or factories.EnvironmentFactory.create(organization=shop.organization)
     for name in names:
@@ -104,7 +113,7 @@ def install(shop: Shop, *names: str) -> None:
             organization=shop.organization,
             environment=environment,
             slug=name,
-            blueprint_version=BlueprintVersion.objects.get(blueprint__name=f"bp-{name}"),
+            blueprint_version=BlueprintVersion.objects.get(blueprint__name=f"bp-{name.partition('-')[0]}"),
             version_range="^1.0",
             change=made,
         )

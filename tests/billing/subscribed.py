@@ -136,7 +136,7 @@ def let_contain(subscription: Subscription, items: list[dict[str, Any]]) -> None
     """Let the next period consist of these items."""
     with transaction.atomic(durable=True):
         _account, locked = lock_with_account(subscription.pk)
-        move(locked, "active", actor="test", items=items)
+        move(locked, "active", actor="test", now=timezone.now(), items=items)
 
 
 def make_due() -> None:

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from billing.models import Invoice
+from billing.models import Invoice, PspCall, Subscription
+from billing.services import card_sweep
 from billing.services.card_renewals import follow_invoice
 from billing.services.change_calls import send_items
-from billing.services.psp import ProcessorRejected, get_processor
+from billing.services.psp import Processor, ProcessorRejected, get_processor
 from billing.services.subscription_changes import ChangeSelection
 from billing.services.subscriptions import cancel_subscription
 from tests.billing.card_life import card_customer, incidents, pending_events
@@ -206,8 +207,13 @@ def test_months_that_nobody_told_us_of_are_found(shop: Shop) -> None:
     for _month in range(3):
         customer.standin.collect(customer.renew()["id"])
 
+    asked = len(customer.standin.calls.find("subscriptions.retrieve"))
+
     customer.sweep()
 
+    (listed,) = customer.standin.calls.find("invoices.list")
+    assert listed.parameters["subscription"] == customer.theirs
+    assert len(customer.standin.calls.find("subscriptions.retrieve")) == asked + 1
     assert [invoice.state for invoice in customer.invoices()] == ["paid"] * 3
     assert customer.subscription.current_period == customer.invoices()[-1].period
     assert customer.topics() == ["subscription.renewed"] * 3
@@ -300,7 +306,7 @@ def test_a_change_for_the_next_period_is_in_its_invoice(shop: Shop) -> None:
     customer = card_customer(shop)
     customer.add_credit(5_000)
     change(customer.shop, customer.subscription, ChangeSelection(plan="s"), now=timezone.now())
-    send_items(now=timezone.now(), organization_id=customer.organization_id)
+    send_items(organization_id=customer.organization_id)
     draft = customer.renew()
 
     customer.tell()
@@ -326,6 +332,48 @@ def test_only_a_draft_that_is_gone_is_forgotten(shop: Shop, code: str, state: st
 
     held = {"void": 0, "draft": 20_000}[state]
     assert (customer.invoice().state, customer.account.held_minor) == (state, held)
+
+
+def test_a_credit_line_for_a_draft_that_is_gone_is_asked_for_no_more(shop: Shop) -> None:
+    customer = card_customer(shop)
+    customer.add_credit(20_000)
+    customer.standin.script("invoiceitems.create", Fault.DROP_BEFORE, times=None)
+    draft = customer.renew()
+    customer.tell()
+    call = PspCall.objects.get(op="invoice_item.create")
+    assert call.state == "unknown"
+    customer.standin.clear_faults()
+    customer.standin.script("invoices.retrieve", Fault.ERROR_400, times=None, code="resource_missing")
+
+    follow_quietly(draft["id"], now=customer.now())
+
+    call.refresh_from_db()
+    assert (call.state, customer.invoice().state, customer.account.held_minor) == ("absent", "void", 0)
+    customer.drive_calls()
+    assert incidents() == []
+
+
+def test_one_that_cannot_be_followed_lets_others_have_their_turn(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison, healthy = card_customer(shop), card_customer(shop, "healthy")
+    monkeypatch.setattr(card_sweep, "_BATCH", 1)
+    for customer in (poison, healthy):
+        customer.renew()
+    follow_all = card_sweep.follow_all
+
+    def fail_for_one(processor: Processor, subscription: Subscription, *, now: datetime) -> None:
+        if subscription.pk == poison.subscription.pk:
+            raise RuntimeError("a fault of ours")
+        follow_all(processor, subscription, now=now)
+
+    monkeypatch.setattr(card_sweep, "follow_all", fail_for_one)
+
+    poison.sweep()
+    poison.sweep()
+
+    assert (poison.invoices(), [row.state for row in healthy.invoices()]) == ([], ["draft"])
+    monkeypatch.undo()
+    poison.sweep(after=timedelta(minutes=20))
+    assert [row.state for row in poison.invoices()] == ["draft"]
 
 
 def follow_quietly(psp_invoice: str, *, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Many workers hear of the same invoice, and others want the same credit: it is set aside once and spent once."""
 
+import time
 from functools import partial
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from billing.models import Account
 from billing.services import card_renewals
 from billing.services.card_bills import read_bill
-from billing.services.psp import get_processor
+from billing.services.psp import ProcessorUnavailable, get_processor
 from tests.billing.card_life import CardCustomer, card_customer, incidents
 from tests.billing.shop import PLAN_MINOR, Shop
+from tests.clock import MovableClock
 from tests.crash.races import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,34 +34,49 @@ def follow(customer: CardCustomer, psp_invoice: str) -> str:
 
 def test_one_invoice_followed_by_many_workers(customer: CardCustomer) -> None:
     draft = str(customer.renew()["id"])
-    race([partial(follow, customer, draft)] * WORKERS)
+    outcomes = race([partial(follow, customer, draft)] * WORKERS)
     customer.tell()
 
+    # Who finds the key of the one credit line in use looks again later.
+    assert set(outcomes) <= {"True", ProcessorUnavailable.code}
+    assert outcomes["True"] >= 1
     assert customer.holds() == [("active", CREDIT)]
     assert customer.standin.calls.effect_count("invoiceitems.create") == 1
 
     customer.standin.collect(draft)
-    race([partial(follow, customer, draft)] * WORKERS)
+    outcomes = race([partial(follow, customer, draft)] * WORKERS)
     customer.tell()
 
+    assert outcomes == {"True": WORKERS}
     assert (customer.holds(), customer.spends()) == ([("captured", CREDIT)], [-CREDIT])
     assert customer.topics() == ["subscription.renewed"]
     assert incidents() == []
 
 
-def test_a_purchase_and_a_renewal_want_the_same_credit(customer: CardCustomer) -> None:
-    """The other Environment's purchase takes what is there, or the renewal does; never both."""
+@pytest.mark.parametrize("after", [0.0, 0.1, 1.0])
+def test_a_purchase_and_a_renewal_want_the_same_credit(
+    customer: CardCustomer, clock: MovableClock, after: float
+) -> None:
+    """The other Environment's purchase takes what is there, or the renewal that began ``after`` seconds earlier."""
+
+    def buy() -> str:
+        time.sleep(after)
+        return customer.shop.buy(env_type="stg").state
+
     customer.add_credit(PLAN_MINOR - CREDIT)
+    # Postgres and Python go along with the processor's clock: the card page of a month ago would be closed.
+    clock.advance_to(customer.subscription.current_period.upper)
     draft = str(customer.renew()["id"])
 
-    race([partial(follow, customer, draft), partial(customer.shop.buy, env_type="stg")])
+    outcomes = race([partial(follow, customer, draft), buy])
     customer.tell()
 
-    account = Account.objects.get(pk=customer.organization_id)
+    bought = outcomes["completed"]
+    assert outcomes == ({"True": 1, "completed": 1} if bought else {"True": 1, "awaiting_payment": 1})
     taken = sum(amount for _state, amount in customer.holds())
-    bought = PLAN_MINOR - account.posted_minor
-    assert taken + bought <= PLAN_MINOR
-    assert account.held_minor <= account.posted_minor
+    assert taken == (0 if bought else PLAN_MINOR)
+    account = Account.objects.get(pk=customer.organization_id)
+    assert (account.posted_minor, account.held_minor) == (0 if bought else PLAN_MINOR, taken)
     customer.standin.collect(draft) if taken < PLAN_MINOR else customer.standin.finalize(draft)
     customer.tell()
     assert customer.invoice().state == "paid"
@@ -101,4 +118,5 @@ def test_the_control_without_the_look_under_the_lock_does_it_twice(
 
     outcomes = race([partial(follow, customer, draft)] * 2)
 
-    assert any("IntegrityError" in outcome or "UniqueViolation" in outcome for outcome in outcomes), outcomes
+    (failed,) = [outcome for outcome in outcomes if "billing_invoice_psp_invoice_id_key" in outcome]
+    assert outcomes == {"True": 1, failed: 1}

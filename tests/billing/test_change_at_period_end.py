@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from billing.models import LedgerEntry, Order, Subscription, SubscriptionChange
-from billing.services import subscription_renewals
+from billing.services import subscription_changes, subscription_renewals
+from billing.services.change_apply import apply_due_change
 from billing.services.change_rows import SubscriptionNotActive
 from billing.services.checkout_types import QuoteChanged
 from billing.services.ledger import lock_account
 from billing.services.subscription_changes import (
     ChangeSelection,
-    apply_due_change,
     drop_change,
     find_open_change,
     preview_change,
@@ -23,7 +23,18 @@ from catalyst.core.models import Outbox
 from marketplace.selectors.selection import CapacityExceeded
 from tenancy.models import AuditEntry
 from tests import factories
-from tests.billing.changing import BACKUP_MINOR, END, HALF, SMALL_MINOR, change, current_row, install, stock, subscribe
+from tests.billing.changing import (
+    BACKUP_MINOR,
+    BOOKSTACK_MINOR,
+    END,
+    HALF,
+    SMALL_MINOR,
+    change,
+    current_row,
+    install,
+    stock,
+    subscribe,
+)
 from tests.billing.shop import PLAN_MINOR, Shop, books
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +103,44 @@ def test_removing_names_what_delivery_takes_away(shop: Shop) -> None:
     assert [item["reference"] for item in current_row(subscription).items] == ["m", "bp-wordpress"]
     changed = Outbox.objects.filter(topic="subscription.changed").order_by("-id")[0].payload
     assert (changed["remove"], changed["install"], changed["version"]) == (["bookstack"], [], 3)
+
+
+def test_two_copies_bought_at_two_prices_are_removed(shop: Shop) -> None:
+    stock(shop)
+    subscription = subscribe(shop)
+    add = ChangeSelection(add_blueprints=("bp-bookstack",))
+    change(shop, subscription, add)
+    factories.PriceFactory.create(kind="blueprint", reference="bp-bookstack", amount_minor=BOOKSTACK_MINOR + 1_000)
+    change(shop, subscription, add)
+    install(shop, "wordpress", "bookstack", "bookstack-2")
+    assert current_row(subscription).monthly_minor == PLAN_MINOR + 2 * BOOKSTACK_MINOR + 1_000
+
+    both = change(shop, subscription, ChangeSelection(remove_applications=("bookstack", "bookstack-2")))
+
+    assert isinstance(both, SubscriptionChange)
+    assert (both.monthly_minor, both.remove) == (PLAN_MINOR, ["bookstack", "bookstack-2"])
+    assert [(item["reference"], item["quantity"]) for item in both.items] == [("m", 1), ("bp-wordpress", 1)]
+
+
+def test_taking_back_leaves_a_wish_that_came_meanwhile(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock(shop)
+    subscription = subscribe(shop)
+    first = change(shop, subscription, DOWN)
+    newer: list[Any] = []
+
+    def wish_again(*_args: Any, **_keywords: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(subscription_changes, "_close_open_checkout", lambda *_args, **_keywords: None)
+            install(shop, "wordpress")
+            newer.append(change(shop, subscription, ChangeSelection(remove_applications=("wordpress",))))
+
+    monkeypatch.setattr(subscription_changes, "_close_open_checkout", wish_again)
+
+    dropped = drop_change(subscription=current_row(subscription), actor=shop.buyer, now=HALF)
+
+    assert (dropped, dropped.state) == (first, "dropped")
+    assert find_open_change(subscription) == newer[0]
+    assert Outbox.objects.filter(topic="subscription.change_dropped").count() == 0
 
 
 def test_what_comes_and_goes_in_one_wish_all_waits(shop: Shop) -> None:

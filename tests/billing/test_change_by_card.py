@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from billing.models import Checkout, Order, Subscription, SubscriptionChange
 from billing.services import checkout_settle
+from billing.services.checkout_sweep import sweep_checkouts
 from billing.services.psp import ProcessorUnavailable
 from billing.services.subscription_changes import ChangeSelection, drop_change, find_open_change
 from billing.services.subscriptions import cancel_subscription
@@ -25,7 +26,7 @@ from tests.billing.changing import (
     stock,
     subscribe,
 )
-from tests.billing.killed import sweep
+from tests.billing.killed import make_due, sweep
 from tests.billing.shop import PLAN_MINOR, Shop, books
 from tests.stripe_standin import StripeStandIn
 
@@ -146,19 +147,44 @@ def test_paid_after_its_period_it_is_returned_once(shop: Shop, standin: StripeSt
     returned(shop, standin, subscription)
 
 
+def test_paid_after_its_period_and_before_the_next_is_billed_it_is_returned_once(
+    shop: Shop, standin: StripeStandIn
+) -> None:
+    subscription = subscribe(shop, credit=PLAN_MINOR)
+    outcome = ask(shop, subscription, UP)
+    standin.pay(session_of(outcome))
+
+    make_due()
+    sweep_checkouts(owner="test", now=END)
+    sweep()
+
+    returned(shop, standin, subscription)
+
+
+def test_paid_in_the_last_second_of_its_period_it_happens(shop: Shop, standin: StripeStandIn) -> None:
+    subscription = subscribe(shop, credit=PLAN_MINOR)
+    outcome = ask(shop, subscription, UP)
+    standin.pay(session_of(outcome))
+
+    make_due()
+    sweep_checkouts(owner="test", now=END - timedelta(seconds=1))
+
+    assert (current_row(subscription).plan, SubscriptionChange.objects.get().state) == ("l", "applied")
+
+
 def test_control_without_the_check_a_new_period_is_had_for_the_old_ones_price(
     shop: Shop, standin: StripeStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscription = subscribe(shop, credit=PLAN_MINOR)
     outcome = ask(shop, subscription, UP)
     in_period(subscription, END, END + timedelta(days=30))
-    monkeypatch.setattr(checkout_settle, "fits_still", lambda change_id: True)
+    monkeypatch.setattr(checkout_settle, "fits_still", lambda change_id, now: True)
 
     pay(standin, outcome)
 
-    with pytest.raises(AssertionError):
-        returned(shop, standin, subscription)
-    assert current_row(subscription).plan == "l"
+    assert (standin.captured_minor(), standin.refunded_minor()) == (PRICE, 0)
+    assert (current_row(subscription).plan, SubscriptionChange.objects.get().state) == ("l", "applied")
+    assert Order.objects.latest("id").state == "paid"
 
 
 def test_paid_after_the_subscription_ended_it_is_returned_once(shop: Shop, standin: StripeStandIn) -> None:

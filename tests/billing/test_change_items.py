@@ -1,6 +1,7 @@
 """A card subscription that is changed: the processor bills the new contents from the next period on, whatever fails."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from billing.models import PspCall, Subscription, SubscriptionChange
 from billing.services import change_calls
@@ -114,6 +115,32 @@ def test_a_refused_update_calls_a_person(shop: Shop, standin: StripeStandIn, by_
     assert PspCall.objects.get(op="subscription.update").state == "rejected"
     assert Incident.objects.filter(kind="subscription_items_rejected").count() == 1
     assert current_row(by_card).plan == "l"
+
+
+def test_a_refused_product_calls_a_person_and_moves_nothing(
+    shop: Shop, standin: StripeStandIn, by_card: Subscription
+) -> None:
+    standin.script("products.create", Fault.ERROR_400, times=None, code="parameter_unknown")
+    pay(standin, ask(shop, by_card, UP))
+
+    due_now()
+
+    assert PspCall.objects.get(op="subscription.update").state == "rejected"
+    assert standin.calls.find("subscriptions.update") == []
+    assert Incident.objects.filter(kind="subscription_items_rejected").count() == 1
+
+
+def test_a_product_that_exists_is_used_and_alarms_nobody(
+    shop: Shop, standin: StripeStandIn, by_card: Subscription
+) -> None:
+    standin.client().v1.products.create({"id": "plan_l", "name": "An older title"})
+    pay(standin, ask(shop, by_card, UP))
+
+    with capture_logs() as logs:
+        due_now()
+
+    assert billed(standin, by_card) == [("plan_l", LARGE_MINOR)]
+    assert [line["event"] for line in logs if line.get("alarm")] == []
 
 
 def test_what_is_scheduled_is_told_ahead_and_taken_back(

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from billing.models import Checkout, LedgerEntry, Order, Subscription, SubscriptionChange, SubscriptionEvent
-from billing.services.change_pricing import price_change
+from billing.services.change_pricing import NothingChanges, price_change
 from billing.services.change_rows import SubscriptionNotActive
 from billing.services.checkout import start_checkout
 from billing.services.checkout_types import CheckoutOutcome, QuoteChanged
 from billing.services.subscription_changes import ChangeSelection
 from billing.services.subscriptions import cancel_subscription
-from catalyst.core.errors import DomainError
+from catalyst.core.errors import DomainError, InvalidTransition
 from catalyst.core.models import Outbox
 from marketplace.selectors.selection import CapacityExceeded, LineUnavailable
 from tests import factories
@@ -138,8 +138,8 @@ def test_the_same_command_twice_is_one_change(shop: Shop) -> None:
         (ChangeSelection(add_addons=("nowhere",)), LineUnavailable),
         (ChangeSelection(remove_addons=("backup",)), LineUnavailable),
         (ChangeSelection(remove_applications=("wordpress",)), LineUnavailable),
-        (ChangeSelection(plan="m"), DomainError),
-        (ChangeSelection(), DomainError),
+        (ChangeSelection(plan="m"), NothingChanges),
+        (ChangeSelection(), NothingChanges),
         (ChangeSelection(add_blueprints=("bp-huge",)), CapacityExceeded),
     ],
 )
@@ -235,8 +235,12 @@ def test_a_private_blueprint_of_another_organization_cannot_be_added(shop: Shop)
         files={},
     )
 
+    before = (facts(subscription), books(shop))
+
     with pytest.raises(LineUnavailable):
         change(shop, subscription, ChangeSelection(add_blueprints=("bp-secret",)))
+
+    assert (facts(subscription), books(shop)) == before
 
 
 def test_a_change_priced_before_another_one_is_not_sold(shop: Shop) -> None:
@@ -248,7 +252,7 @@ def test_a_change_priced_before_another_one_is_not_sold(shop: Shop) -> None:
     command = shop.request(selection=None, key="stale-command", fingerprint=b"\0" * 32)
 
     proposal = price_change(subscription=stale, selection=UP, organization=shop.organization, now=HALF)
-    with pytest.raises(DomainError):
+    with pytest.raises(InvalidTransition):
         start_checkout(request=replace(command, change=proposal, selection=shop.request().selection), now=HALF)
 
     assert (facts(subscription), books(shop)) == before

@@ -16,8 +16,9 @@ from billing.services.wallet import redeem_to_balance
 from catalyst.core.database import execute
 from tests.billing.api.calls import refusal
 from tests.billing.shop import Shop, books
+from tests.clock import MovableClock
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("one_window")]
 
 PREVIEW = "/api/v1/vouchers/redeem-preview/"
 WRONG = "WRONG-CODE-{}"
@@ -52,13 +53,6 @@ def guess_to_the_limit(shop: Shop, between: Callable[[], None]) -> None:
         with pytest.raises(VoucherNotFound):
             redeem(shop, WRONG.format(number))
         between()
-
-
-@pytest.fixture(autouse=True)
-def _one_window(monkeypatch: Any) -> None:
-    """No test may straddle the end of a window: all its moments lie in the middle of one."""
-    middle = timezone.now().replace(minute=7, second=30, microsecond=0)
-    monkeypatch.setattr(timezone, "now", lambda: middle)
 
 
 def test_redemption_stays_stopped_when_redis_is_emptied_between_tries(shop_without_processor: Shop) -> None:
@@ -108,12 +102,11 @@ def test_control_where_the_counters_are_lost_preview_goes_on(shop_without_proces
     assert api.post(PREVIEW, {"code": right}, format="json").status_code == 200
 
 
-def test_the_pause_ends_by_itself(shop_without_processor: Shop, monkeypatch: Any) -> None:
+def test_the_pause_ends_by_itself(shop_without_processor: Shop, clock: MovableClock, one_window: timedelta) -> None:
     shop = shop_without_processor
     right = shop.code(shop.voucher())
     guess_to_the_limit(shop, between=flush_redis)
 
-    later = timezone.now() + timedelta(minutes=15)
-    monkeypatch.setattr(timezone, "now", lambda: later)
+    clock.advance(one_window)
 
     assert redeem(shop, right).amount_minor == shop.voucher().grant_minor

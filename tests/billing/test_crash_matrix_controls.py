@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from billing.services.credit_grants import request_grant
-from catalyst.core import doorbell
 from catalyst.core.money import Money
 from tests.crash import controls, deaths
 from tests.crash.deaths import Death
@@ -17,14 +15,13 @@ from tests.crash.flows import FLOWS
 from tests.crash.matrix import Flow, person, rehearse, worker
 from tests.crash.stage import Stage
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_invariants]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.breaks_invariants,
+    pytest.mark.usefixtures("no_bell", "catalyst_home"),
+]
 
 NAMED = {flow.name: flow for flow in FLOWS}
-
-
-@pytest.fixture(autouse=True)
-def _no_bell(monkeypatch: pytest.MonkeyPatch, catalyst_home: Path) -> None:
-    monkeypatch.setattr(doorbell, "ring", lambda task, **arguments: None)
 
 
 def give_blindly(stage: Stage) -> None:

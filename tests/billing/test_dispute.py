@@ -16,6 +16,7 @@ from tenancy.models import AuditEntry
 from tests.billing.shop import VOUCHER_MINOR, Shop
 from tests.billing.sold import CARD_MINOR, Sold, sell
 from tests.conftest import owner_connection
+from tests.stripe_standin import Fault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,10 +81,12 @@ def test_a_frozen_account_spends_nothing_and_takes_no_codes(sold: Sold) -> None:
     assert sold.purchase.books().posted == 0
 
 
-def test_a_dispute_that_is_won_lets_the_account_go(sold: Sold) -> None:
+@pytest.mark.parametrize("status", ["won", "warning_closed", "prevented"])
+def test_a_dispute_that_is_won_lets_the_account_go(sold: Sold, status: str) -> None:
     dispute = disputed(sold)
     follow(dispute)
     sold.standin.close_dispute(dispute, won=True)
+    sold.standin.tamper("dispute", dispute, status=status)
 
     follow(dispute, times=2)
 
@@ -130,6 +133,49 @@ def test_no_webhook_is_needed(sold: Sold) -> None:
 
     assert facts(sold)["disputes"] == [("lost", CARD_MINOR)]
     assert facts(sold)["lost"] == CARD_MINOR
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *("needs_response", "under_review", "warning_needs_response", "warning_under_review"),
+        *("appeal_needs_response", "appeal_under_review", "a_state_of_tomorrow"),
+    ],
+)
+def test_whatever_is_not_decided_keeps_the_account_frozen(sold: Sold, status: str) -> None:
+    dispute = disputed(sold)
+    sold.standin.tamper("dispute", dispute, status=status)
+
+    follow(dispute, times=2)
+
+    assert (facts(sold)["frozen"], facts(sold)["disputes"]) == (True, [("open", CARD_MINOR)])
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_400, Fault.ERROR_503])
+def test_a_dispute_that_cannot_be_read_keeps_no_other_waiting(shop: Shop, fault: Fault) -> None:
+    first, second = sell(shop, "first"), sell(shop, "second")
+    for charge in first.standin.all("charge"):
+        first.standin.dispute(charge["id"])
+    refused, other = sorted(row["id"] for row in first.standin.all("dispute"))
+    first.standin.script("disputes.retrieve", fault)
+
+    sweep_disputes_task()
+
+    assert list(Dispute.objects.values_list("psp_dispute_id", flat=True)) == [other]
+    assert sorted([is_frozen(first), is_frozen(second)]) == [False, True]
+    sweep_disputes_task()
+    assert {row.psp_dispute_id for row in Dispute.objects.all()} == {refused, other}
+
+
+def test_the_known_disputes_are_followed_when_the_new_ones_cannot_be_listed(sold: Sold) -> None:
+    dispute = disputed(sold)
+    follow(dispute)
+    sold.standin.close_dispute(dispute, won=True)
+    sold.standin.script("disputes.list", Fault.ERROR_400, times=None)
+
+    sweep_disputes_task()
+
+    assert facts(sold)["disputes"] == [("won", CARD_MINOR)]
 
 
 def test_a_dispute_that_was_won_before_we_saw_it_freezes_nothing(sold: Sold) -> None:

@@ -166,7 +166,7 @@ def _step(subscription_id: int, to: str, now: datetime) -> None:
 @use_case
 def _move_as_read(old: Subscription) -> None:
     lock_account(old.organization_id)
-    move(old, "past_due", actor="test", past_due_since=old.created_at)
+    move(old, "past_due", actor="test", now=old.created_at, past_due_since=old.created_at)
 
 
 @pytest.mark.parametrize("to", ["suspended", "nowhere"])

@@ -1,6 +1,6 @@
 """An issued document goes to the billing contact, PDF attached, in that person's language, once per event."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
@@ -83,7 +83,7 @@ def test_a_due_invoice_says_so(invoice: Invoice) -> None:
     end = invoice.subscription.current_period.upper
     use_case(add_renewal_invoice)(
         subscription=invoice.subscription,
-        period=(end, end.replace(year=end.year + 1)),
+        period=(end, end + timedelta(days=30)),
         state="open",
         credit_minor=0,
         now=NOW,

@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
 from psycopg.types.range import TimestamptzRange
 
 from billing.models import BillingDetails, BillingSettings, DocumentCounter, Invoice, Order, Subscription
+from billing.services import invoice_sweep
+from billing.services.invoice_sweep import issue_missing_invoices
 from billing.services.invoices import add_renewal_invoice, issue_order_invoice
 from billing.services.subscription_changes import ChangeSelection
 from catalyst.core import failpoints
@@ -18,6 +21,7 @@ from tests.billing.changing import change, stock
 from tests.billing.changing import subscribe as change_subscriber
 from tests.billing.shop import PLAN_MINOR, Shop
 from tests.billing.subscribed import deliver, subscribe
+from tests.conftest import owner_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,6 +83,69 @@ def test_names_both_parties_as_they_are_at_that_moment(order: Order) -> None:
 
     assert (invoice.seller["name"], invoice.seller["vatin"]) == ("Cloud SAOC", "OM1100000001")
     assert (invoice.buyer["name"], invoice.buyer["address"]) == ("Company LLC", "Way 1\nMuscat")
+
+
+def let_minutes_pass(minutes: int) -> None:
+    with owner_connection() as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("UPDATE billing_checkout SET updated_at = now() - make_interval(mins => %s)", [minutes])
+
+
+def test_an_order_whose_event_had_no_effect_is_billed_by_the_sweep(order: Order) -> None:
+    let_minutes_pass(4)
+    assert (issue_missing_invoices(now=NOW), Invoice.objects.count()) == (0, 0)
+
+    let_minutes_pass(6)
+    assert issue_missing_invoices(now=NOW) == 1
+
+    invoice = Invoice.objects.get(order=order)
+    assert (invoice.state, invoice.number, invoice.issued_at) == ("paid", 1, NOW)
+    assert issue_missing_invoices(now=NOW) == 0
+    assert len(issued_events()) == 1
+
+
+def test_an_order_that_cannot_be_billed_stops_no_other(
+    shop_without_processor: Shop, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = subscribe(shop_without_processor, "other").subscription.order
+    let_minutes_pass(6)
+
+    def issue_or_fail(*, order_number: str, now: datetime) -> Invoice:
+        if order_number == order.number:
+            raise RuntimeError("a fault of ours")
+        return issue_order_invoice(order_number=order_number, now=now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(invoice_sweep, "issue_order_invoice", issue_or_fail)
+        assert issue_missing_invoices(now=NOW) == 2
+    assert list(Invoice.objects.values_list("order", flat=True)) == [other.pk]
+
+    assert issue_missing_invoices(now=NOW) == 1
+
+
+def test_an_order_that_is_not_sold_is_not_billed_by_the_sweep(shop: Shop) -> None:
+    shop.buy()
+    let_minutes_pass(6)
+
+    assert (issue_missing_invoices(now=NOW), Invoice.objects.count()) == (0, 0)
+
+
+def test_a_subscription_of_an_earlier_release_gets_the_items_of_its_order(
+    shop_without_processor: Shop, order: Order
+) -> None:
+    subscription = Subscription.objects.get(order=order)
+    sold, other = subscription.items, subscribe(shop_without_processor, "other").subscription
+    Subscription.objects.filter(pk=subscription.pk).update(items=[])
+    Subscription.objects.filter(pk=other.pk).update(items=other.items[:1])
+    fill = import_module("billing.migrations.0009_items_of_earlier_sales").FILL
+
+    with owner_connection() as owner:
+        owner.execute(fill)
+
+    subscription.refresh_from_db()
+    assert (subscription.items, subscription.monthly_minor) == (sold, PLAN_MINOR)
+    assert [item["reference"] for item in sold] == ["m", "bp-wordpress"]
+    assert Subscription.objects.get(pk=other.pk).items == other.items[:1]
 
 
 def test_a_second_message_finds_the_first_invoice(order: Order) -> None:

@@ -5,13 +5,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing.models import Subscription
+from billing.models import PspCall, Subscription
+from billing.services.subscription_sweep import sweep_subscriptions
 from billing.tasks import checkouts as tasks
+from catalyst.core.failpoints import Crash, armed, crash
 from catalyst.core.models import Outbox
 from tests.billing.inbox import post_event
 from tests.billing.killed import Purchase, make_due, make_purchase, sweep
 from tests.billing.shop import PLAN_MINOR, VOUCHER_MINOR, Shop
-from tests.stripe_standin import StripeStandIn
+from tests.stripe_standin import Fault, StripeStandIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,6 +85,27 @@ def test_lapses_when_the_payment_fails(processing: Purchase, told: bool) -> None
     assert (after.entries, after.posted, after.held) == ([GRANT], VOUCHER_MINOR, 0)
     assert standin_of(processing).captured_minor() == 0
     assert [row["status"] for row in standin_of(processing).all("subscription")] == ["canceled"]
+    processing.check()
+
+
+@pytest.mark.parametrize("is_crash", [True, False])
+def test_what_a_failed_payment_left_at_the_processor_is_ended_later(processing: Purchase, is_crash: bool) -> None:
+    standin = standin_of(processing)
+    standin.fail(session_of(processing))
+    standin.script("subscriptions.cancel", Fault.DROP_BEFORE, times=2)
+    if is_crash:
+        with armed("subscription.call.before_call", crash), pytest.raises(Crash):
+            sweep()
+    sweep()
+    assert processing.books().checkouts == ["lapsed"]
+    assert "canceled" not in [row["status"] for row in standin.all("subscription")]
+    standin.clear_faults()
+
+    make_due()
+    sweep_subscriptions(now=timezone.now())
+
+    assert [row["status"] for row in standin.all("subscription")] == ["canceled"]
+    assert PspCall.objects.get(op="subscription.cancel").state == "succeeded"
     processing.check()
 
 

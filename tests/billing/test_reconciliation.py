@@ -3,16 +3,22 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.models import Checkout, Subscription
-from billing.services.psp import ProcessorUnavailable, get_processor
+from billing.services.psp import ProcessorRejected, ProcessorUnavailable, get_processor
+from billing.services.psp_calls import record_intent, resolve
 from billing.services.reconciliation import reconcile
 from billing.tasks import reconciliation as tasks
+from catalyst.core.errors import DomainError
 from catalyst.core.models import Incident
+from tests.billing.card_life import card_customer
 from tests.billing.inbox import post_event
 from tests.billing.killed import sweep
 from tests.billing.shop import PLAN_MINOR, Shop
+from tests.billing.sold import sell
 from tests.conftest import owner_connection
 from tests.stripe_standin import Fault, StripeStandIn
 
@@ -127,6 +133,104 @@ def test_a_subscription_that_lives_there_only_is_found(shop: Shop, sold: Checkou
     assert _look() == [("subscription_lives_there_only", str(row.psp_subscription_id))]
 
 
+def test_one_checkout_that_was_paid_twice_is_found(shop: Shop) -> None:
+    first, second = sell(shop, "first"), sell(shop, "second")
+    paid, other = first.purchase.checkouts()[0], second.purchase.checkouts()[0]
+    _standin(shop).tamper("checkout.session", str(other.psp_session_id), client_reference_id=str(paid.pk))
+
+    assert ("checkout_paid_twice", str(paid.pk)) in _look()
+
+
+@pytest.mark.parametrize(("ended_minutes_ago", "is_found"), [(119, False), (121, True)])
+def test_what_ended_there_a_moment_ago_is_left_alone(
+    shop: Shop, sold: Checkout, ended_minutes_ago: int, is_found: bool
+) -> None:
+    row, now = Subscription.objects.get(), _later()
+    ended_at = int((now - timedelta(minutes=ended_minutes_ago)).timestamp())
+    _standin(shop).tamper("subscription", str(row.psp_subscription_id), status="canceled", ended_at=ended_at)
+
+    assert _look(now) == ([("subscription_lives_here_only", str(row.pk))] if is_found else [])
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_what_was_handed_over_a_moment_ago_is_left_alone(shop: Shop, sold: Checkout, is_fresh: bool) -> None:
+    """The list was read before; a Subscription that is billed by card only now is not in it yet."""
+    row, now = Subscription.objects.get(), timezone.now()
+    hidden, created = str(row.psp_subscription_id), int((now - _LATER).timestamp())
+    _standin(shop).tamper("subscription", hidden, status="incomplete_expired", created=created)
+    if is_fresh:
+        record_intent(organization_id=row.organization_id, op="subscription.create", key="adopt:1", params={})
+        resolve(key="adopt:1", state="succeeded", object_id=hidden)
+
+    assert _look(now) == ([] if is_fresh else [("subscription_lives_here_only", str(row.pk))])
+
+
+def test_a_renewal_that_was_paid_there_only_is_found(shop: Shop) -> None:
+    customer = card_customer(shop)
+    invoice = customer.standin.collect(customer.renew()["id"])
+
+    assert _look(customer.now()) == []
+    assert _look(customer.now() + _LATER) == [("renewal_paid_there_only", invoice["id"])]
+
+
+def test_a_renewal_of_another_amount_is_found(shop: Shop) -> None:
+    customer = card_customer(shop)
+    draft = customer.renew()
+    customer.tell()
+    invoice = customer.standin.collect(draft["id"])
+    customer.tell()
+    assert _look(customer.now() + _LATER) == []
+    customer.standin.tamper("invoice", invoice["id"], amount_paid=invoice["amount_paid"] - 10)
+
+    assert _look(customer.now() + _LATER) == [("renewal_differs", invoice["id"])]
+
+
+def test_a_refund_of_another_amount_is_found(shop: Shop) -> None:
+    sale = sell(shop)
+    note = sale.refund(5_000)
+    sale.standin.tamper("refund", str(note.psp_refund_id), amount=4_990)
+
+    assert _look() == [("refund_differs", str(note.psp_refund_id))]
+
+
+def test_a_refund_that_is_missing_there_is_found(shop: Shop) -> None:
+    sale = sell(shop)
+    note = sale.refund(5_000)
+    sale.standin.tamper("refund", str(note.psp_refund_id), status="canceled")
+
+    assert _look(timezone.now()) == []
+    assert _look() == [("refund_missing_there", str(note))]
+
+
+def test_a_refund_that_was_sent_a_moment_ago_is_left_alone(shop: Shop) -> None:
+    """A note whose call was long without an answer is old; its refund is not."""
+    sale = sell(shop)
+    note = sale.refund(5_000, now=timezone.now() - _LATER)
+    sale.standin.tamper("refund", str(note.psp_refund_id), status="canceled")
+
+    assert _look(timezone.now()) == []
+    assert _look() == [("refund_missing_there", str(note))]
+
+
+def test_a_dispute_that_nobody_here_knows_is_found(shop: Shop) -> None:
+    sale = sell(shop)
+    dispute = sale.standin.dispute(sale.standin.all("charge")[0]["id"])
+
+    assert _look(timezone.now()) == []
+    assert _look() == [("dispute_unknown_here", dispute["id"])]
+
+
+def test_more_sales_need_no_more_statements(shop: Shop) -> None:
+    statements = []
+    for slug in ("first", "second", "third"):
+        sell(shop, slug)
+        with CaptureQueriesContext(connection) as queries:
+            assert _look() == []
+        statements.append(len(queries))
+
+    assert statements == [statements[0]] * 3
+
+
 def test_a_refund_that_nobody_here_gave_is_found(shop: Shop, sold: Checkout) -> None:
     standin = _standin(shop)
     intent = standin.all("payment_intent")[0]["id"]
@@ -168,12 +272,17 @@ def test_the_coupon_of_a_dead_checkout_goes(shop: Shop) -> None:
     assert standin.all("coupon") == []
 
 
-def test_what_could_not_be_read_to_the_end_judges_nothing(shop: Shop, sold: Checkout) -> None:
+@pytest.mark.parametrize(
+    ("fault", "refusal"), [(Fault.ERROR_500, ProcessorUnavailable), (Fault.ERROR_400, ProcessorRejected)]
+)
+def test_what_could_not_be_read_to_the_end_judges_nothing(
+    shop: Shop, sold: Checkout, fault: Fault, refusal: type[DomainError]
+) -> None:
     standin = _standin(shop)
     standin.tamper("customer", standin.all("customer")[0]["id"], balance=-500)
-    standin.script("subscriptions.list", Fault.ERROR_500, times=None)
+    standin.script("subscriptions.list", fault, times=None)
 
-    with pytest.raises(ProcessorUnavailable):
+    with pytest.raises(refusal):
         _look()
     tasks.reconcile_task()
 

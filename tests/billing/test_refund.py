@@ -4,12 +4,14 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from billing.models import CreditNote, Order, PspCall, Subscription
-from billing.selectors.refunds import plan_refund
-from billing.services.invoices import InvoiceMoved, RefundExceedsPayment
+from billing.services.invoices import RefundExceedsPayment, add_renewal_invoice
 from billing.services.reasons import ReasonRequired
-from billing.services.refunds import RefundChanged, RefundNotInSteps
+from billing.services.refunds import RefundChanged, RefundNotInSteps, preview_refund
+from billing.services.subscription_renewals import next_period
+from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError, NotFound
 from catalyst.core.idempotency import IdempotencyKeyReused
 from catalyst.core.models import Outbox
@@ -118,15 +120,40 @@ def test_never_more_than_was_paid_in_all(sold: Sold) -> None:
     assert sold.state() == before
 
 
-def test_nothing_of_an_invoice_that_is_not_paid(sold: Sold) -> None:
-    """Only what came in can go out: an open invoice has nothing to give."""
+@pytest.mark.parametrize("amount", [10, None])
+def test_nothing_more_after_a_full_refund(sold: Sold, amount: int | None) -> None:
     sold.refund(None)
     before = sold.state()
 
-    with pytest.raises((RefundExceedsPayment, InvoiceMoved)):
-        sold.refund(10)
+    with pytest.raises(RefundExceedsPayment):
+        sold.refund(amount)
 
     assert sold.state() == before
+
+
+@pytest.mark.parametrize("amount", [10, None])
+@pytest.mark.parametrize("state", ["draft", "open"])
+def test_nothing_of_an_invoice_that_is_not_paid(sold: Sold, state: str, amount: int | None) -> None:
+    """Only what came in can go out."""
+    subscription = Subscription.objects.get(organization_id=sold.organization_id)
+    owed = use_case(add_renewal_invoice)(
+        subscription=subscription, period=next_period(subscription), state=state, credit_minor=0, now=timezone.now()
+    )
+    before = sold.state()
+
+    with pytest.raises(RefundExceedsPayment):
+        sold.refund(amount, invoice_id=owed.pk)
+
+    owed.refresh_from_db()
+    assert (owed.state, owed.card_refunded_minor, owed.credit_refunded_minor) == (state, 0, 0)
+    assert sold.state() == before
+
+
+def test_only_the_cards_part_has_steps(sold: Sold) -> None:
+    note = sold.refund(CARD_MINOR + 1_005)
+
+    assert (note.card_minor, note.credit_minor, note.state) == (CARD_MINOR, 1_005, "settled")
+    assert sold.state()["posted"] == 1_005
 
 
 def test_a_double_click_is_one_refund(sold: Sold) -> None:
@@ -176,7 +203,7 @@ def test_who_why_and_what_followed_is_written_down(sold: Sold) -> None:
 
 
 def test_the_plan_is_what_happens(sold: Sold) -> None:
-    part, full = plan_refund(sold.invoice, CARD_MINOR + 1_000), plan_refund(sold.invoice, PLAN_MINOR)
+    part, full = preview_refund(sold.invoice, CARD_MINOR + 1_000), preview_refund(sold.invoice, PLAN_MINOR)
 
     assert (part.card_minor, part.credit_minor, part.ends_subscription, part.refunds_order) == (
         CARD_MINOR,

@@ -10,6 +10,7 @@ from billing.models import CreditNote, PspCall
 from billing.services.psp import ProcessorUnavailable, get_processor
 from billing.services.refund_calls import follow_charge, follow_refund
 from billing.services.refund_sweep import sweep_refunds as sweep_at
+from billing.tasks import refunds as tasks
 from catalyst.core.database import execute
 from catalyst.core.models import Incident
 from tests.billing.shop import PLAN_MINOR, VOUCHER_MINOR, Shop
@@ -130,6 +131,32 @@ def test_after_a_failure_the_card_can_be_tried_again(sold: Sold) -> None:
     assert sold.state()["refunds"] == [CARD_MINOR]
 
 
+def test_the_vat_of_a_refund_that_failed_is_not_taken_back_twice(sold: Sold) -> None:
+    sold.standin.script("refunds.create", Fault.ERROR_402)
+    failed = sold.refund(None)
+
+    part, rest = sold.refund(5_000), sold.refund(None)
+
+    assert (failed.tax_minor, part.tax_minor, rest.tax_minor) == (2381, 0, 0)
+    assert failed.tax_minor == sold.invoice.tax_minor
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_400, Fault.ERROR_503])
+def test_a_refund_that_cannot_be_read_keeps_no_other_waiting(shop: Shop, fault: Fault) -> None:
+    notes = [pending_refund(sell(shop, slug)) for slug in ("first", "second")]
+    standin = shop.standin
+    assert standin is not None
+    for note in notes:
+        standin.tamper("refund", str(note.psp_refund_id), status="succeeded")
+    standin.script("refunds.retrieve", fault)
+
+    tasks.follow_pending_refunds_task()
+
+    assert [note.state for note in CreditNote.objects.order_by("id")] == ["refund_pending", "settled"]
+    tasks.follow_pending_refunds_task()
+    assert [note.state for note in CreditNote.objects.order_by("id")] == ["settled", "settled"]
+
+
 def test_already_refunded_with_our_mark_is_success(sold: Sold) -> None:
     """The reply to the first call was lost and its key forgotten: the processor says "already refunded"."""
     sold.standin.script("refunds.create", Fault.DROP_AFTER, times=2)
@@ -182,7 +209,7 @@ def pending_refund(sold: Sold) -> CreditNote:
     """Return a note whose refund the processor has taken and not finished."""
     sold.standin.script("refunds.create", Fault.DROP_AFTER, times=2)
     note = sold.refund(5_000)
-    (refund,) = sold.standin.all("refund")
+    refund = next(row for row in sold.standin.all("refund") if row["metadata"]["credit_note"] == str(note.uuid))
     sold.standin.tamper("refund", refund["id"], status="pending")
     follow_refund(get_processor(), refund["id"], actor="webhook", now=timezone.now())
     note.refresh_from_db()

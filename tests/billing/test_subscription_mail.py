@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import transaction
 
 from billing.models import Account, BillingDetails
 from billing.services.subscription_mail import MAILS, mail_subscription
-from billing.services.subscriptions import cancel_subscription
-from billing.tasks import subscriptions as tasks
-from catalyst.core.models import Outbox
+from billing.services.subscriptions import cancel_subscription, lock_with_account, restore
+from catalyst.core import outbox
+from catalyst.core.models import Delivery, Outbox
+from tenancy.models import Membership
 from tests.billing.shop import PLAN_MINOR, Shop
-from tests.billing.subscribed import DAY, Customer, deliver, subscribe
+from tests.billing.subscribed import DAY, Customer, deliver, let_owe, subscribe
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,6 +98,47 @@ def test_goes_to_the_billing_contact_and_carries_the_events_id(shop_without_proc
     )
 
 
+def test_is_written_in_the_readers_language(shop_without_processor: Shop) -> None:
+    """The language is that of whoever reads at the address, as with invoices, and not the buyer's."""
+    customer = subscribe(shop_without_processor, "acme-one")
+    UserFactory.create(email="books@acme.example", language="ar")
+    account = Account.objects.get(pk=customer.shop.organization.pk)
+    BillingDetails.objects.create(organization=account, email="books@acme.example")
+    customer.sweep(customer.ends)
+    sent()
+
+    (message,) = mail.outbox
+    assert '<html lang="ar" dir="rtl">' in texts(message)[1]
+
+
+def test_an_organization_with_nobody_for_bills_is_told_through_the_buyer(shop_without_processor: Shop) -> None:
+    customer = subscribe(shop_without_processor, "acme-one")
+    Membership.objects.filter(organization_id=customer.shop.organization.pk).update(role=Membership.Role.VIEWER)
+    customer.sweep(customer.ends)
+    sent()
+
+    (message,) = mail.outbox
+    assert message.to == [customer.shop.buyer.email]
+
+
+@pytest.mark.parametrize("reason", ["card", "debt_dropped"])
+def test_only_who_paid_is_thanked_for_a_payment(shop_without_processor: Shop, reason: str) -> None:
+    customer = subscribe(shop_without_processor, "acme-one")
+    let_owe(customer.subscription, since=customer.ends)
+    with transaction.atomic(durable=True):
+        _account, locked = lock_with_account(customer.subscription.pk)
+        assert restore(locked, actor="test", reason=reason, now=customer.ends)
+    sent()
+
+    text, html = texts(mail.outbox[-1])
+    paid = reason == "card"
+    assert mail.outbox[-1].subject == (
+        "Payment received for acme-one-prod" if paid else "Nothing is due for acme-one-prod any more"
+    )
+    assert ("is paid until" in text, "is paid until" in html) == (paid, paid)
+    assert ("its invoice was withdrawn" in text, "its invoice was withdrawn" in html) == (not paid, not paid)
+
+
 def test_goes_to_the_buyer_in_the_buyers_language(shop_without_processor: Shop) -> None:
     customer = subscribe(shop_without_processor, "acme-one")
     type(customer.shop.buyer).objects.filter(pk=customer.shop.buyer.pk).update(language="ar")
@@ -129,4 +173,9 @@ def test_every_mail_has_its_consumer() -> None:
         "subscription.suspended",
         "subscription.suspension_ahead",
     ]
-    assert tasks.mail_subscription.__doc__
+    for topic in MAILS:
+        with transaction.atomic(durable=True):
+            outbox.publish(topic=topic, key=topic, stream="test", payload={})
+    outbox.relay_once()
+    waiting = Delivery.objects.filter(consumer="billing.mail_subscription")
+    assert sorted(waiting.values_list("message__topic", flat=True)) == sorted(MAILS)

@@ -166,6 +166,8 @@ def test_control_without_the_condition_alone_the_cap_refuses(shops: list[Shop]) 
         outcomes = race([partial(buy_by_service, shop, code) for shop in shops])
 
     assert outcomes["completed"] == USES
+    refused = [count for outcome, count in outcomes.items() if "IntegrityError" in outcome and "voucher_cap" in outcome]
+    assert sum(refused) == ORGANIZATIONS - USES, outcomes
     assert_places_taken(voucher, USES)
 
 

@@ -130,6 +130,7 @@ def test_only_finance_sees_it(shop_without_processor: Shop, groups: list[str], s
     client.force_login(UserFactory.create(staff_role=User.StaffRole.SUPPORT, staff_groups=groups))
 
     assert client.get(PAGE).status_code == status
+    assert (PAGE in client.get("/admin/billing/voucherbatch/").content.decode()) is (status == 200)
     assert client.get("/admin/billing/voucherbatch/report.csv").status_code == status
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from catalyst.core.money import InvalidAmount, Money, included_vat, parse_amount, round_up
+from catalyst.core.money import InvalidAmount, Money, included_vat, parse_amount, plain_amount, round_up
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,12 @@ def test_rounds_up_to_the_processors_step(amount: Any, step: Any, expected: Any)
 @pytest.mark.parametrize(("gross", "vat"), [(10500, 500), (12500, 595), (0, 0), (21, 1)])
 def test_included_vat(gross: Any, vat: Any) -> None:
     assert included_vat(gross, Decimal(5)) == vat
+
+
+@pytest.mark.parametrize(
+    ("money", "text"),
+    [(Money(12_500, "OMR"), "12.500"), (Money(1_234_567, "OMR"), "1234.567"), (Money(5, "OMR"), "0.005")],
+)
+def test_a_plain_amount_is_read_back(money: Money, text: str) -> None:
+    assert plain_amount(money) == text
+    assert parse_amount(text, money.currency) == money

@@ -1,5 +1,5 @@
 """The shop of the money tests, for the pages that sell."""
 
-from tests.billing.conftest import shop, shop_without_processor
+from tests.billing.conftest import one_window, shop, shop_without_processor
 
-__all__ = ["shop", "shop_without_processor"]
+__all__ = ["one_window", "shop", "shop_without_processor"]

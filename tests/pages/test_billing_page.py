@@ -1,19 +1,21 @@
 """The billing pages of the console: what is paid, what comes next, change, end, keep; by role and in both languages."""
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from billing.models import Checkout, Order, Subscription, SubscriptionChange
 from billing.services.order_mail import mail_order_confirmed
 from tenancy.models import Membership
 from tests import factories
-from tests.billing.changing import in_period, install, stock, subscribe
-from tests.billing.shop import PLAN_MINOR, Shop, books
+from tests.billing.changing import in_period, install, stock, subscribe, untouched
+from tests.billing.shop import PLAN_MINOR, Shop
 from tests.billing.subscribed import let_contain, let_owe
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,14 +69,16 @@ def test_it_warns_before_the_credit_runs_out(live: Subscription, shop: Shop, cli
 
 
 def test_a_missing_payment_is_said_with_its_reason_and_its_end(live: Subscription, client: Client) -> None:
-    since = timezone.now()
+    # An evening in UTC is the next day already where the page is read.
+    since = (timezone.now() - timedelta(days=2)).replace(hour=21, minute=30, second=0, microsecond=0)
+    ends = timezone.localtime(since + timedelta(days=7))
     let_owe(live, since=since)
 
     html = page(client, BILLING)
 
     assert "Your credit did not cover the last charge" in html
     assert 'action="/console/acme/billing/card/"' in html
-    assert (since + timedelta(days=7)).strftime("%Y-%m-%d") in html
+    assert f'<time datetime="{ends.isoformat()}">{date_format(ends, "DATE_FORMAT")}</time>' in html
     assert "Change plan or contents" not in html
 
 
@@ -154,28 +158,39 @@ def test_what_goes_is_named_before_it_goes(live: Subscription, shop: Shop, clien
     assert 'name="remove" value="wordpress"' in looked
 
 
-def test_what_does_not_fit_is_said_and_cannot_be_confirmed(live: Subscription, client: Client) -> None:
+def test_what_does_not_fit_is_said_and_cannot_be_confirmed(live: Subscription, shop: Shop, client: Client) -> None:
+    before = untouched(shop)
+
     looked = page(client, f"{CHANGE}?review=1&plan=s&add=bp-bookstack", 409)
 
     assert "does not fit this Plan" in looked
     assert "1268 MiB needed, 1024 MiB in this plan" in looked
     assert "Schedule the change" not in looked
+    sent_all_the_same = {"plan": "s", "add": ["bp-bookstack"], "key": uuid.uuid4().hex}
+    assert client.post(CHANGE, sent_all_the_same).status_code == 409
+    assert untouched(shop) == before
 
 
 def test_a_price_that_moved_is_confirmed_again(live: Subscription, shop: Shop, client: Client) -> None:
     looked = hidden(page(client, f"{CHANGE}?review=1&plan=l"))
-    before = books(shop)
+    before = untouched(shop)
 
     answer = client.post(CHANGE, {**looked, "quote": "0" * 64})
 
     assert answer.status_code == 409
     assert "The amount changed" in answer.content.decode()
-    assert books(shop) == before
+    assert untouched(shop) == before
 
 
-def test_nothing_chosen_asks_again(live: Subscription, client: Client) -> None:
-    assert "like that already" in page(client, f"{CHANGE}?review=1&plan=m", 422)
-    assert "is not available" in page(client, f"{CHANGE}?review=1&plan=nowhere", 422)
+@pytest.mark.parametrize(("plan", "sentence"), [("m", "like that already"), ("nowhere", "is not available")])
+def test_nothing_chosen_asks_again(live: Subscription, shop: Shop, client: Client, plan: str, sentence: str) -> None:
+    before = untouched(shop)
+
+    assert sentence in page(client, f"{CHANGE}?review=1&plan={plan}", 422)
+    sent = client.post(CHANGE, {"plan": plan, "key": uuid.uuid4().hex})
+
+    assert (sent.status_code, sentence in sent.content.decode()) == (422, True)
+    assert untouched(shop) == before
 
 
 def test_a_voucher_is_counted_before_it_is_used(shop: Shop, client: Client) -> None:
@@ -184,14 +199,14 @@ def test_a_voucher_is_counted_before_it_is_used(shop: Shop, client: Client) -> N
     half = timezone.now() + timedelta(minutes=1)
     in_period(subscribe(shop, credit=PLAN_MINOR), half - timedelta(days=15), half + timedelta(days=15))
     looked = hidden(page(client, f"{CHANGE}?review=1&plan=l"))
-    code = shop.code(shop.voucher(10_000))
+    code, before = shop.code(shop.voucher(10_000)), untouched(shop)
 
     counted = client.post(CHANGE, {**looked, "code": code, "use_code": "1"}).content.decode()
 
     assert "OMR\u00a05.000" in counted
-    assert Order.objects.count() == 1
     wrong = client.post(CHANGE, {**looked, "code": "WRONG-CODE-HERE", "use_code": "1"})
     assert wrong.status_code == 404
+    assert untouched(shop) == before
 
 
 def test_ended_and_kept(live: Subscription, client: Client) -> None:
@@ -212,10 +227,30 @@ def test_who_may_not_change_is_told_and_strangers_find_nothing(
 ) -> None:
     client.force_login(factories.MembershipFactory.create(organization=shop.organization, role="org-viewer").user)
     assert "Not for your role" in page(client, address, 403)
-    assert client.post(address).status_code == 403
     assert f'href="{CHANGE}"' not in page(client, BILLING)
 
     client.force_login(factories.MembershipFactory.create(role=Membership.Role.ADMIN).user)
     assert client.get(address).status_code == 404
-    assert client.post(address).status_code == 404
-    assert SubscriptionChange.objects.count() == 0
+
+
+#: What the administrator does before, so that the act would have something to do.
+BEFORE = {CHANGE: (), DROP: (f"{CHANGE}?review=1&plan=s",), CANCEL: (), RESUME: (CANCEL,)}
+
+
+@pytest.mark.parametrize("address", BEFORE)
+def test_what_others_send_changes_nothing(live: Subscription, shop: Shop, client: Client, address: str) -> None:
+    wish = hidden(page(client, f"{CHANGE}?review=1&plan=l"))
+    for form in BEFORE[address]:
+        client.post(form.partition("?")[0], hidden(page(client, form)))
+    before = untouched(shop)
+    viewer = factories.MembershipFactory.create(organization=shop.organization, role="org-viewer").user
+    stranger = factories.MembershipFactory.create(role=Membership.Role.ADMIN).user
+
+    for person, status in ((viewer, 403), (stranger, 404)):
+        client.force_login(person)
+        assert client.post(address, wish).status_code == status
+        assert untouched(shop) == before
+
+    client.force_login(shop.buyer)
+    assert client.post(address, wish).status_code == 303
+    assert untouched(shop) != before

@@ -1,6 +1,6 @@
 """Invoices in the console: the list, one invoice, its PDF, and the form that says whom the next one names."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,7 +95,7 @@ def test_a_due_one_says_how_it_is_paid(reader: Client, invoice: Invoice) -> None
     end = invoice.subscription.current_period.upper
     use_case(add_renewal_invoice)(
         subscription=invoice.subscription,
-        period=(end, end.replace(year=end.year + 1)),
+        period=(end, end + timedelta(days=30)),
         state="open",
         credit_minor=0,
         now=NOW,
@@ -130,6 +130,8 @@ def test_a_developer_is_told_whom_to_ask(
     client.force_login(factories.MembershipFactory.create(organization=organization, role="org-developer").user)
 
     assert "Only a billing administrator can see this." in page(client, address, status=403)
+    assert client.post(DETAILS, {"name": "Mine"}).status_code == 403
+    assert BillingDetails.objects.count() == 0
 
 
 def test_a_viewer_reads_and_does_not_edit(shop_without_processor: Shop, client: Client) -> None:
@@ -138,6 +140,15 @@ def test_a_viewer_reads_and_does_not_edit(shop_without_processor: Shop, client: 
 
     assert DETAILS not in page(client, LIST)
     page(client, DETAILS, status=403)
+    assert client.post(DETAILS, {"name": "Mine"}).status_code == 403
+    assert BillingDetails.objects.count() == 0
+
+
+@pytest.mark.parametrize("address", [LIST, ONE, PDF, NOTE_PDF])
+def test_what_was_issued_takes_no_post(address: str, reader: Client, invoice: Invoice) -> None:
+    take_back(invoice)
+
+    assert reader.post(address, {"name": "Mine"}).status_code == 405
 
 
 def test_the_details_are_saved_and_shown_again(reader: Client) -> None:
@@ -147,6 +158,18 @@ def test_the_details_are_saved_and_shown_again(reader: Client) -> None:
     html = page(reader, DETAILS)
     assert "Saved. The next invoice will say so." in html
     assert 'value="OM1100012345"' in html
+
+
+def test_a_stranger_changes_nobodys_details(reader: Client, shop_without_processor: Shop) -> None:
+    reader.post(DETAILS, {"name": "Acme LLC"})
+    before = list(BillingDetails.objects.values())
+    stranger = Client()
+    stranger.force_login(shop_without_processor.with_customer("globex").buyer)
+
+    assert stranger.get(DETAILS).status_code == 404
+    assert stranger.post(DETAILS, {"name": "Mine"}).status_code == 404
+
+    assert list(BillingDetails.objects.values()) == before
 
 
 def test_a_wrong_vat_number_stays_in_the_form_with_the_reason(reader: Client) -> None:

@@ -124,6 +124,7 @@ def test_a_used_up_one_says_so_and_shows_no_counter(shop: Shop, client: Client) 
     assert (status, "All uses of this voucher are taken" in html) == (410, True)
 
 
+@pytest.mark.usefixtures("one_window")
 def test_too_many_tries_say_how_long_to_wait(shop: Shop, client: Client) -> None:
     client.force_login(shop.buyer)
     for _number in range(5):

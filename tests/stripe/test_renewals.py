@@ -84,6 +84,19 @@ def test_takes_a_credit_on_a_draft_only(stripe_standin: StripeStandIn) -> None:
     assert len(stripe_standin.all("invoiceitem")) == 1
 
 
+def test_drafts_get_their_numbers_one_by_one(stripe_standin: StripeStandIn) -> None:
+    (subscription, _customer), _other = subscribe(stripe_standin), subscribe(stripe_standin)
+    first = {each["number"] for each in stripe_standin.all("invoice")}
+    stripe_standin.renew(subscription)  # both end at the same time
+    drafts = [each for each in stripe_standin.all("invoice") if each["status"] == "draft"]
+    assert [draft["number"] for draft in drafts] == [None, None]
+
+    numbers = [stripe_standin.finalize(draft["id"])["number"] for draft in drafts]
+
+    assert numbers == ["SANDBOX-0003", "SANDBOX-0004"]
+    assert first == {"SANDBOX-0001", "SANDBOX-0002"}
+
+
 def test_pays_a_total_of_nothing_without_the_card(stripe_standin: StripeStandIn) -> None:
     subscription, customer = subscribe(stripe_standin)
     draft = stripe_standin.renew(subscription)

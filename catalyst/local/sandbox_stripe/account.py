@@ -40,6 +40,11 @@ class Account:
         """Return a fresh identifier like ``cs_test_…``."""
         return f"{prefix}_{secrets.token_hex(12)}"
 
+    def next_invoice_number(self) -> str:
+        """Return a number that no other invoice has; a draft has none yet."""
+        numbered = sum(1 for each in self.store.newest_first("invoice") if each["number"])
+        return f"SANDBOX-{numbered + 1:04d}"
+
     def create(self, kind: str, id_: str, due_at: int | None = None, **members: Any) -> Json:
         """Save a new object with the members that every Stripe object has."""
         # Two kinds differ: an invoice item calls its moment otherwise, a refund does not say whether it is live.

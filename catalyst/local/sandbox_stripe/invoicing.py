@@ -37,7 +37,7 @@ def finalize_invoice(account: Account, invoice: Json) -> Json:
         effective_at=now,
         ending_balance=end,
         next_payment_attempt=now + WAIT,
-        number=f"SANDBOX-{len(account.store.newest_first('invoice')):04d}",
+        number=account.next_invoice_number(),
         starting_balance=start,
         status="open",
         status_transitions={**invoice["status_transitions"], "finalized_at": now},

@@ -101,7 +101,7 @@ def _open_first_invoice(account: Account, invoice: Json, *, is_paid: bool) -> No
         attempted=True,
         auto_advance=False,
         effective_at=now,
-        number=f"SANDBOX-{len(account.store.newest_first('invoice')):04d}",
+        number=account.next_invoice_number(),
         status="paid" if is_paid else "open",
         status_transitions={
             **invoice["status_transitions"],

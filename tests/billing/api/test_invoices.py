@@ -106,6 +106,18 @@ def test_a_stranger_finds_nothing(
     assert refusal(Calls(api_as(stranger), "acme").get(path)) == (404, "not_found")
 
 
+def test_a_stranger_changes_nobodys_billing_details(
+    buyer: Calls, shop_without_processor: Shop, api_as: Callable[..., APIClient]
+) -> None:
+    assert put(buyer, name="Acme LLC").status_code == 200
+    stranger = shop_without_processor.with_customer("globex").buyer
+    before = list(BillingDetails.objects.values())
+
+    assert refusal(put(Calls(api_as(stranger), "acme"), name="Mine")) == (404, "not_found")
+
+    assert list(BillingDetails.objects.values()) == before
+
+
 @pytest.mark.parametrize("path", [f"invoices/{NUMBER}/", PDF, NOTE_PDF])
 def test_anothers_number_is_not_found_in_ones_own_organization(
     path: str, invoice: Invoice, shop_without_processor: Shop, api_as: Callable[..., APIClient]

@@ -120,6 +120,7 @@ def test_does_not_count_what_cannot_be_a_code(code: str, shop_without_processor:
     assert not CodeAttempt.objects.exclude(scope__startswith="preview:").exists()
 
 
+@pytest.mark.usefixtures("one_window")
 def test_stops_guessing(shop_without_processor: Shop, api_as: Callable[..., APIClient]) -> None:
     client = api_as(shop_without_processor.buyer)
     right = shop_without_processor.code(shop_without_processor.voucher())
@@ -132,6 +133,7 @@ def test_stops_guessing(shop_without_processor: Shop, api_as: Callable[..., APIC
     assert int(refused["Retry-After"]) > 0
 
 
+@pytest.mark.usefixtures("one_window")
 def test_a_forged_address_does_not_reset_the_count(shop_without_processor: Shop, api: APIClient) -> None:
     for number in range(20):
         api.post(URL, {"code": f"NOSUCHCODE{number}"}, format="json", headers={"X-Forwarded-For": f"192.0.2.{number}"})
@@ -141,6 +143,7 @@ def test_a_forged_address_does_not_reset_the_count(shop_without_processor: Shop,
     assert refusal(refused) == (429, "too_many_tries")
 
 
+@pytest.mark.usefixtures("one_window")
 def test_stops_an_address_that_previews_too_often(shop_without_processor: Shop, api: APIClient) -> None:
     code = shop_without_processor.code(shop_without_processor.voucher())
     answers = [_preview(api, code).status_code for _ in range(60)]
