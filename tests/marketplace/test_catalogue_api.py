@@ -41,8 +41,8 @@ def test_blueprint_row_says_what_it_costs_and_whether_it_installs(api: APIClient
     assert rows["bp-wordpress"]["installable"] is True
     assert rows["bp-wordpress"]["price"] == {"amount": 0, "currency": "OMR"}
     assert rows["bp-wordpress"]["latest_version"] == "1.0.0"
-    assert rows["bp-ghost"]["installable"] is False
-    assert rows["bp-ghost"]["latest_version"] is None
+    assert rows["bp-twenty"]["installable"] is False
+    assert rows["bp-twenty"]["latest_version"] is None
     assert "bp-mysql" not in rows
 
 
@@ -120,28 +120,36 @@ def test_addons_say_what_includes_them(api: APIClient) -> None:
 def test_bundles_are_soon_while_fewer_than_three_members_can_be_bought(api: APIClient) -> None:
     rows = {row["slug"]: row for row in get(api, "/bundles/")["results"]}
 
-    assert {row["state"] for row in rows.values()} == {"soon"}
-    assert rows["starter-pack"]["members_today"] == ["bp-wordpress", "bp-umami"]
+    assert {slug: row["state"] for slug, row in rows.items()} == {
+        "starter-pack": "now",
+        "business-suite": "now",
+        "comms-hub": "soon",
+    }
+    assert rows["starter-pack"]["members_today"] == ["bp-wordpress", "bp-cal-com", "bp-umami"]
+    assert (rows["starter-pack"]["fits"], rows["starter-pack"]["recommended_plan"]) == ("s", "m")
+    assert rows["business-suite"]["members_today"] == ["bp-nextcloud", "bp-invoiceshelf", "bp-nocodb", "bp-bookstack"]
+    assert (rows["business-suite"]["fits"], rows["business-suite"]["recommended_plan"]) == ("m", "l")
+    assert rows["comms-hub"]["members_today"] == ["bp-cal-com", "bp-nextcloud"]
 
 
 def test_bundle_opens_by_itself_when_its_third_member_can_be_bought(api: APIClient) -> None:
-    Blueprint.objects.filter(name="bp-cal-com").delete()
-    add_blueprint("cal-com", price=None, footprint=(256, 250, 2))
+    Blueprint.objects.filter(name="bp-rocket-chat").delete()
+    add_blueprint("rocket-chat", price=None, footprint=(512, 500, 5))
 
     rows = {row["slug"]: row for row in get(api, "/bundles/")["results"]}
 
-    starter = rows["starter-pack"]
-    assert starter["state"] == "now"
-    assert starter["members_today"] == ["bp-wordpress", "bp-cal-com", "bp-umami"]
-    assert (starter["fits"], starter["recommended_plan"]) == ("s", "m")
+    hub = rows["comms-hub"]
+    assert hub["state"] == "now"
+    assert hub["members_today"] == ["bp-cal-com", "bp-nextcloud", "bp-rocket-chat"]
+    assert (hub["fits"], hub["recommended_plan"]) == ("m", "l")
 
 
 def test_industries_name_what_can_be_chosen_today(api: APIClient) -> None:
     rows = {row["slug"]: row for row in get(api, "/industries/")["results"]}
 
     assert len(rows) == 10
-    assert rows["restaurant"]["available"] == ["bp-wordpress", "bp-umami"]
-    assert rows["restaurant"]["fits"] == "s"
+    assert rows["restaurant"]["available"] == ["bp-wordpress", "bp-cal-com", "bp-invoiceshelf", "bp-umami"]
+    assert rows["restaurant"]["fits"] == "m"
     assert rows["restaurant"]["bundle"] == "starter-pack"
 
 

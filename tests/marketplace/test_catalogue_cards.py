@@ -42,16 +42,17 @@ def test_lists_all_27_and_no_service() -> None:
     assert len(found) == 27
     assert {each.kind for each in found} == {"application"}
     assert [each.name for each in found if each.is_installable] == [
-        "bp-wordpress", "bp-nextcloud", "bp-umami", "bp-uptime-kuma", "bp-vaultwarden", "bp-gitea",
+        "bp-wordpress", "bp-ghost", "bp-nextcloud", "bp-nocodb", "bp-umami", "bp-cal-com", "bp-uptime-kuma",
+        "bp-vaultwarden", "bp-invoiceshelf", "bp-listmonk", "bp-gitea", "bp-bookstack", "bp-formbricks",
     ]  # fmt: skip
 
 
 def test_coming_soon_is_shown_and_never_installable() -> None:
     load_catalogue()
 
-    ghost = card("bp-ghost")
-    assert (ghost.state, ghost.is_installable, ghost.latest_version) == ("soon", False, None)
-    assert ghost.title == "Ghost"
+    twenty = card("bp-twenty")
+    assert (twenty.state, twenty.is_installable, twenty.latest_version) == ("soon", False, None)
+    assert twenty.title == "Twenty"
 
 
 def test_folder_gives_card_texts_and_icon() -> None:

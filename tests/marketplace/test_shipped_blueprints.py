@@ -108,10 +108,11 @@ def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [*pod.get("initContainers", []), *pod["containers"]]
 
 
-def test_the_promised_eight_are_shipped() -> None:
-    assert set(NAMES) >= {
+def test_the_promised_sixteen_are_shipped() -> None:
+    assert set(NAMES) == {
         *("wordpress", "nextcloud", "umami", "vaultwarden", "uptime-kuma", "gitea"),
-        *("mysql", "postgres"),
+        *("ghost", "bookstack", "invoiceshelf", "listmonk", "cal-com", "formbricks", "nocodb"),
+        *("mysql", "postgres", "redis"),
     }
 
 
@@ -236,6 +237,14 @@ def test_footprints_and_words_equal_the_catalogue() -> None:
         "gitea": (256, 250, 10),
         "uptime-kuma": (128, 100, 1),
         "vaultwarden": (64, 50, 1),
+        "ghost": (256, 250, 5),
+        "bookstack": (256, 250, 2),
+        "invoiceshelf": (256, 250, 2),
+        "listmonk": (256, 200, 2),
+        "cal-com": (256, 250, 2),
+        "formbricks": (256, 250, 2),
+        "nocodb": (256, 250, 5),
+        "redis": (128, 100, 1),
         "mysql": (256, 200, 5),
         "postgres": (256, 200, 5),
     }

@@ -11,11 +11,15 @@ from django.utils import timezone
 from marketplace.models import AddOn, Blueprint, BlueprintVersion, Bundle, Category, Industry, Plan, Price
 from marketplace.services.blueprint_contract import ContractRefused
 from marketplace.services.sync_catalog import sync_catalog
+from tenancy.models import Sovereign
 from tests.marketplace.catalogue_rows import NOW, SHIPPED, START, load_catalogue
 
 pytestmark = pytest.mark.django_db
 
-_SOLD = {"bp-gitea", "bp-nextcloud", "bp-umami", "bp-uptime-kuma", "bp-vaultwarden", "bp-wordpress"}
+_SOLD = {
+    *("bp-gitea", "bp-nextcloud", "bp-umami", "bp-uptime-kuma", "bp-vaultwarden", "bp-wordpress"),
+    *("bp-bookstack", "bp-cal-com", "bp-formbricks", "bp-ghost", "bp-invoiceshelf", "bp-listmonk", "bp-nocodb"),
+}
 
 
 def test_fills_an_empty_database_in_one_run() -> None:
@@ -35,6 +39,7 @@ def test_fills_an_empty_database_in_one_run() -> None:
         *_SOLD,
         "bp-mysql",
         "bp-postgres",
+        "bp-redis",
     }
 
 
@@ -80,6 +85,17 @@ def test_never_reactivates_what_a_person_retired() -> None:
     row = Blueprint.objects.get(name="bp-umami")
     assert (row.retired_at, row.state) == (NOW, "soon")
     assert report.created == []
+
+
+def test_names_what_has_no_price_in_the_currency_of_the_sovereign(sovereign: Sovereign) -> None:
+    Sovereign.objects.update(currency="USD")
+
+    report = load_catalogue()
+
+    assert not Price.objects.exists()
+    assert {"plan m", "addon daily-backup", "blueprint bp-wordpress"} <= set(report.unpriced)
+    Price.objects.create(kind="plan", reference="m", currency_id="USD", amount_minor=900, valid_from=START)
+    assert "plan m" not in load_catalogue().unpriced
 
 
 def test_never_adds_a_second_price() -> None:
