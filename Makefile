@@ -15,7 +15,7 @@ PY := $(BIN)/python
 RUNS := $(VENV)/.requirements.stamp
 DEVELOPS := $(VENV)/.requirements-dev.stamp
 
-.PHONY: help run test lint bench soak messages clean
+.PHONY: help run test lint types style checks bench soak messages clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,17 +30,24 @@ run: $(RUNS)  ## Start everything on this machine; Ctrl-C stops it
 test: $(DEVELOPS)  ## Lint, check and test, with real Postgres, Redis and browser
 	@sh catalyst/local/install.sh browser
 	@sh catalyst/local/install.sh registry
-	@$(MAKE) --no-print-directory lint
-	@sh catalyst/local/check.sh $(PY)
+	@$(MAKE) --no-print-directory -j 2 lint checks
 	@mkdir -p var
-	@exec $(PY) -m pytest -n 2 --junitxml=var/junit.xml $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist worksteal --junitxml=var/junit.xml $(ARGS)
 
-lint: $(DEVELOPS)  ## Ruff, mypy, import-linter, djlint
+lint: types style  ## Ruff, mypy, import-linter, djlint
+
+# Targets of their own, so that the types, which take longest, are checked beside the rest.
+types: $(DEVELOPS)
+	$(PY) -m mypy .
+
+style: $(DEVELOPS)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy .
 	$(BIN)/python $(BIN)/lint-imports
 	@if grep -q '^\[tool\.djlint\]' pyproject.toml; then set -x; $(PY) -m djlint --lint templates; fi
+
+checks: $(DEVELOPS)
+	@sh catalyst/local/check.sh $(PY)
 
 bench: $(DEVELOPS)  ## Measure against the floor (ROWS=a,b for some rows)
 	@ROWS="$(ROWS)" exec $(PY) -m bench

@@ -3,6 +3,7 @@
 Deferred constraints of a rolled-back test are checked by Django itself, at the end of the test (``check_constraints``).
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
+from catalyst.core import doorbell
 from catalyst.core.invariants import check_invariants
 from tenancy.models import Membership, Organization, Sovereign, User
 from tenancy.services.tokens import issue_token
@@ -63,10 +65,15 @@ END $$;
 """
 
 
+#: The connection that empties tables, kept: a new one would have to learn all tables each time.
+_flusher: list[psycopg.Connection[Any]] = []
+
+
 def _empty(self: TransactionTestCase) -> None:
-    with owner_connection() as owner:
-        owner.execute("SET lock_timeout = '10s'")
-        owner.execute(sql.SQL(_EMPTY).format(kept=sql.Literal(list(_REFERENCE_TABLES))))
+    if not _flusher:
+        _flusher.append(owner_connection())
+        _flusher[0].execute("SET lock_timeout = '10s'")
+    _flusher[0].execute(sql.SQL(_EMPTY).format(kept=sql.Literal(list(_REFERENCE_TABLES))))
 
 
 TransactionTestCase._fixture_teardown = _empty  # type: ignore[attr-defined]
@@ -75,6 +82,18 @@ TransactionTestCase._fixture_teardown = _empty  # type: ignore[attr-defined]
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker of tests that damage the database on purpose."""
     config.addinivalue_line("markers", "breaks_invariants: the invariants are not checked after this test")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long stories, so that at the end no worker is left alone with one."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("timeout", "journey"))))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end: code, models and collected tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +107,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         connection.close()
     yield
+    while _flusher:
+        _flusher.pop().close()
     options["options"] = as_owner
     with django_db_blocker.unblock():
         connection.close()
@@ -110,6 +131,12 @@ def _invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
 def _in_english() -> None:
     """Begin in English, whatever language the request of an earlier test left behind."""
     translation.activate("en")
+
+
+@pytest.fixture
+def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No doorbell rings: whatever happens, the sweeps find it."""
+    monkeypatch.setattr(doorbell, "ring", lambda task, **arguments: None)
 
 
 @pytest.fixture

@@ -92,29 +92,31 @@ def _commit(owner: psycopg.Connection[Any], damage: str) -> None:
     owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-def test_is_refused_at_commit(name: str, shop: Shop) -> None:
+def test_is_refused_at_commit(shop: Shop, subtests: pytest.Subtests) -> None:
     _fill(shop)
 
-    with _undone() as owner, pytest.raises(IntegrityConstraintViolation, match="is inconsistent"):
-        _commit(owner, DAMAGES[name][1])
+    for name, (_, damage) in DAMAGES.items():
+        with (
+            subtests.test(name),
+            _undone() as owner,
+            pytest.raises(IntegrityConstraintViolation, match="is inconsistent"),
+        ):
+            _commit(owner, damage)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-def test_control_without_its_check_it_passes(name: str, shop: Shop) -> None:
+def test_control_without_its_check_it_passes(shop: Shop, subtests: pytest.Subtests) -> None:
     _fill(shop)
-    checks, damage = DAMAGES[name]
 
-    with _undone() as owner:
-        for check in checks:
-            row = owner.execute("SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = %s", [check]).fetchone()
-            assert row is not None
-            owner.execute(f"ALTER TABLE {row[0]} DISABLE TRIGGER {check}".encode())
-        _commit(owner, damage)
+    for name, (checks, damage) in DAMAGES.items():
+        with subtests.test(name), _undone() as owner:
+            for check in checks:
+                row = owner.execute("SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = %s", [check]).fetchone()
+                assert row is not None
+                owner.execute(f"ALTER TABLE {row[0]} DISABLE TRIGGER {check}".encode())
+            _commit(owner, damage)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-def test_is_refused_after_a_check_that_passed(name: str, shop: Shop) -> None:
+def test_is_refused_after_a_check_that_passed(shop: Shop, subtests: pytest.Subtests) -> None:
     """No check relies on one that ran earlier in the transaction."""
     _fill(shop)
     touched = (
@@ -122,11 +124,12 @@ def test_is_refused_after_a_check_that_passed(name: str, shop: Shop) -> None:
         "UPDATE billing_order SET state = state; UPDATE billing_redemption SET state = state"
     )
 
-    with _undone() as owner:
-        _commit(owner, touched)
-        owner.execute("SET CONSTRAINTS ALL DEFERRED")
-        with pytest.raises(IntegrityConstraintViolation, match="is inconsistent"):
-            _commit(owner, DAMAGES[name][1])
+    for name, (_, damage) in DAMAGES.items():
+        with subtests.test(name), _undone() as owner:
+            _commit(owner, touched)
+            owner.execute("SET CONSTRAINTS ALL DEFERRED")
+            with pytest.raises(IntegrityConstraintViolation, match="is inconsistent"):
+                _commit(owner, damage)
 
 
 def test_an_entry_with_its_account_passes(shop: Shop) -> None:

@@ -13,33 +13,30 @@ from random import Random
 
 import pytest
 
-from catalyst.core import doorbell
 from catalyst.core.failpoints import REGISTRY
 from tests.crash import deaths
 from tests.crash.deaths import Death
 from tests.crash.flows import FLOWS
 from tests.crash.matrix import Flow, Place, Rehearsal, rehearse
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("no_bell", "catalyst_home"),
+]
 
 #: Met at each event, relay and delivery: died at in all ways in one flow, and where an effect may be lost in each flow.
 _EVERYWHERE = ("inbox.", "outbox.")
 _WITHOUT_EFFECT = ("inbox.store.", "outbox.relay.")
-#: What is delivered into Git has a crash matrix of its own: tests/marketplace/test_deliver_crash.py.
-_ELSEWHERE = ("install.",)
+#: What goes into Git and comes from it is crashed in tests/marketplace: test_deliver_crash.py, test_push_crash.py.
+_ELSEWHERE = ("install.", "push.")
 #: Second deaths, in the recovery of a first one, for each flow.
 _PAIRS = 4
 _SEED = int(os.environ.get("CATALYST_CRASH_SEED", "2026"))
 
 
-@pytest.fixture(autouse=True)
-def _no_bell(monkeypatch: pytest.MonkeyPatch, catalyst_home: Path) -> None:
-    """No doorbell rings: whatever happens, the sweeps find it."""
-    monkeypatch.setattr(doorbell, "ring", lambda task, **arguments: None)
-
-
 def cases(run: Rehearsal) -> Iterator[tuple[str, Place, Death]]:
-    """Exceptions at all places; ``kill -9`` beside each commit and call; every way once at every point.
+    """Exceptions at all places; every other way once at every point; a COMMIT is unanswered where one comes next.
 
     The ways differ in what the process itself can still do, not in the rows that it leaves behind.
     """
@@ -51,11 +48,11 @@ def cases(run: Rehearsal) -> Iterator[tuple[str, Place, Death]]:
         if (is_everywhere and not is_first) or (place.name.startswith(_WITHOUT_EFFECT) and not is_home):
             continue
         yield "exception", place, deaths.raising
-        if is_first and (is_home or not (is_everywhere or place.name.endswith(".in_tx"))):
-            yield "kill -9", place, deaths.killed
         if is_first and is_home:
+            yield "kill -9", place, deaths.killed
             yield "connection lost", place, deaths.cut
-            yield "commit unanswered", place, deaths.unanswered
+            if place.name.endswith(".in_tx"):
+                yield "commit unanswered", place, deaths.unanswered
     for place in sorted(run.calls):
         yield "reply lost", place, deaths.lost_reply
         if run.flow is FLOWS[0]:

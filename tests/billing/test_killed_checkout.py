@@ -13,6 +13,9 @@ from tests.stripe_standin import Fault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+#: The crash matrix presses again with the same key, and asserts that another round changes nothing.
+WAYS_BACK = {name: RECOVERIES[name] for name in ("a new attempt at once", "sweep")}
+
 #: Failpoint, which of its hits, and the checkouts that must exist once the sweeper has been round.
 BEFORE_THE_HANDOVER = [
     ("checkout.T1.in_tx", 1, []),
@@ -56,7 +59,7 @@ def pay_and_finish(purchase: Purchase) -> None:
 def test_before_the_hand_over_the_code_works_again(
     shop: Shop, crash_server: CrashServer, point: str, nth: int, left: list[str]
 ) -> None:
-    for number, (name, recover) in enumerate(RECOVERIES.items()):
+    for number, (name, recover) in enumerate(WAYS_BACK.items()):
         purchase = make_purchase(shop, f"company-{number}")
         assert purchase.doomed(crash_server, point, nth=nth).is_killed, name
         assert purchase.books().entries == [], name
@@ -102,7 +105,7 @@ def test_a_new_attempt_after_the_hand_over_closes_the_first_page(shop: Shop, cra
 def test_a_sale_from_credit_happens_whole_or_not_at_all(
     shop: Shop, crash_server: CrashServer, point: str, left: int
 ) -> None:
-    for number, (name, recover) in enumerate(RECOVERIES.items()):
+    for number, (name, recover) in enumerate(WAYS_BACK.items()):
         purchase = make_purchase(shop, f"company-{number}", 60_000)
         assert purchase.doomed(crash_server, point).is_killed
         assert purchase.books().checkouts == ["completed"] * left, name
@@ -124,7 +127,7 @@ def test_a_sale_from_credit_happens_whole_or_not_at_all(
 @pytest.mark.parametrize("point", ["checkout.T4.in_tx", "checkout.T4.after_commit"])
 def test_a_compensation_that_dies_is_finished_once(shop: Shop, crash_server: CrashServer, point: str) -> None:
     assert shop.standin is not None
-    for number, (name, recover) in enumerate(RECOVERIES.items()):
+    for number, (name, recover) in enumerate(WAYS_BACK.items()):
         purchase = make_purchase(shop, f"company-{number}")
         shop.standin.script("checkout.sessions.create", Fault.ERROR_400)
         assert purchase.doomed(crash_server, point).is_killed
@@ -139,7 +142,7 @@ def test_a_compensation_that_dies_is_finished_once(shop: Shop, crash_server: Cra
 
 @pytest.mark.parametrize("point", ["checkout.T4.in_tx", "checkout.T4.after_commit"])
 def test_a_sweeper_that_dies_is_followed_by_the_next(shop: Shop, crash_server: CrashServer, point: str) -> None:
-    for number, (name, recover) in enumerate(RECOVERIES.items()):
+    for number, (name, recover) in enumerate(WAYS_BACK.items()):
         purchase = make_purchase(shop, f"company-{number}")
         assert purchase.doomed(crash_server, "checkout.T2.after_call_before_record", nth=2).is_killed
         make_stale(purchase)

@@ -1,14 +1,14 @@
-"""The process dies while it refunds: pressed again or swept, the money goes back exactly once, or not at all yet."""
+"""A sweeper or an event dies while money goes back: the next one finishes, once.
+
+The death of the request itself, of a failure and of a dispute: tests/billing/test_crash_matrix.py.
+"""
 
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from billing.models import CreditNote, PspCall
-from billing.services import disputes
+from billing.models import PspCall
 from billing.services.psp import get_processor
 from billing.services.refund_calls import follow_refund
 from catalyst.core.failpoints import Crash, armed, crash
@@ -21,27 +21,12 @@ from tests.stripe_standin import Fault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-POINTS = [
-    "refund.issue.in_tx",
-    "refund.issue.after_commit",
-    "refund.call.before_call",
-    "refund.call.after_call_before_record",
-    "refund.record.in_tx",
-]
+POINTS = ["refund.call.before_call", "refund.call.after_call_before_record", "refund.record.in_tx"]
 
 
 @pytest.fixture
 def sold(shop: Shop) -> Sold:
     return sell(shop)
-
-
-def press_again(sold: Sold, key: str) -> None:
-    sold.refund(None, key=key)
-
-
-def sweep_twice(sold: Sold, key: str) -> None:
-    sweep_refunds()
-    sweep_refunds()
 
 
 def assert_refunded_once(sold: Sold) -> None:
@@ -54,24 +39,7 @@ def assert_refunded_once(sold: Sold) -> None:
     assert Outbox.objects.filter(topic="refund.issued").count() == 1
 
 
-@pytest.mark.parametrize("recover", [press_again, sweep_twice])
 @pytest.mark.parametrize("point", POINTS)
-def test_the_money_goes_back_once(
-    sold: Sold, crash_server: CrashServer, point: str, recover: Callable[[Sold, str], None]
-) -> None:
-    key = uuid.uuid4().hex
-    assert crash_server.refund(sold.invoice.pk, None, key, kill_at=point).is_killed
-
-    recover(sold, key)
-
-    if point == "refund.issue.in_tx" and recover is sweep_twice:
-        # Nothing was committed, so nothing is owed: the person sees the failure and presses again.
-        assert (CreditNote.objects.count(), sold.state()["refunds"]) == (0, [])
-        press_again(sold, key)
-    assert_refunded_once(sold)
-
-
-@pytest.mark.parametrize("point", POINTS[2:])
 def test_a_sweeper_that_dies_too_is_followed_by_another(sold: Sold, crash_server: CrashServer, point: str) -> None:
     crash_server.refund(sold.invoice.pk, None, uuid.uuid4().hex, kill_at="refund.issue.after_commit")
     PspCall.objects.filter(op="refund.create").update(next_action_at=timezone.now())
@@ -93,19 +61,6 @@ def test_control_with_a_new_key_for_every_call_the_money_goes_back_twice(sold: S
     assert sold.state()["refunds"] == [5_000, 5_000]
 
 
-def test_a_failure_that_dies_half_way_is_recorded_once(sold: Sold) -> None:
-    sold.standin.script("refunds.create", Fault.ERROR_402, times=None)
-    with armed("refund.fail.in_tx", crash), pytest.raises(Crash):
-        sold.refund(None)
-    assert sold.state()["notes"] == [(CARD_MINOR, VOUCHER_MINOR, "refund_pending")]
-
-    sweep_refunds()
-    sweep_refunds()
-
-    assert sold.state()["notes"] == [(CARD_MINOR, VOUCHER_MINOR, "refund_failed")]
-    assert sold.state()["invoice"] == (0, VOUCHER_MINOR)
-
-
 @pytest.mark.parametrize("point", ["refund.record.in_tx", "refund.fail.in_tx"])
 def test_an_event_that_dies_half_way_is_followed_again(sold: Sold, point: str) -> None:
     failed = point == "refund.fail.in_tx"
@@ -122,24 +77,3 @@ def test_an_event_that_dies_half_way_is_followed_again(sold: Sold, point: str) -
 
     assert sold.state()["notes"] == [(5_000, 0, "refund_failed" if failed else "settled")]
     assert sold.state()["invoice"] == ((0, 0) if failed else (5_000, 0))
-
-
-@pytest.mark.parametrize("point", ["dispute.record.in_tx", "dispute.record.after_commit"])
-def test_a_lost_dispute_that_dies_half_way_is_counted_once(sold: Sold, point: str) -> None:
-    (charge,) = sold.standin.all("charge")
-    dispute = str(sold.standin.dispute(charge["id"])["id"])
-    sold.standin.close_dispute(dispute, won=False)
-
-    with armed(point, crash), pytest.raises(Crash):
-        _follow(dispute)
-    _follow(dispute)
-    _follow(dispute)
-
-    sold.invoice.refresh_from_db()
-    assert sold.invoice.card_disputed_minor == CARD_MINOR
-    assert sold.state()["subscriptions"] == ["canceled"]
-    assert Outbox.objects.filter(topic="dispute.closed").count() == 1
-
-
-def _follow(dispute_id: str) -> Any:
-    return disputes.follow_dispute(get_processor(), dispute_id, actor="webhook", now=timezone.now())

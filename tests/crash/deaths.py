@@ -8,15 +8,17 @@ import os
 import signal
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from django.db import OperationalError, connection
 
 from catalyst.core.database import fetch_one
-from catalyst.core.failpoints import REGISTRY, Crash, armed
+from catalyst.core.failpoints import Crash, armed
 from tests.conftest import owner_connection
+from tests.life.chaos import doomed
 from tests.stripe_standin import Fault, StripeStandIn
 
 Act = Callable[[], object]
@@ -59,15 +61,10 @@ def somewhere(nth: int) -> Death:
     """Return a death by an exception at the nth named place that an act comes to, whichever that is."""
 
     def dying(standin: StripeStandIn, act: Act, point: str, number: int) -> bool:
-        at = Nth(nth, _raise)
-        try:
-            with ExitStack() as points:
-                for name in sorted(REGISTRY):
-                    points.enter_context(armed(name, at))
-                act()
-        except Crash:
-            return True
-        return False
+        fallen = Counter[str]()
+        with suppress(Crash), doomed(nth=nth, note=fallen):
+            act()
+        return fallen.total() > 0
 
     return dying
 
@@ -98,7 +95,8 @@ def cut(standin: StripeStandIn, act: Act, point: str, nth: int) -> bool:
 
 def unanswered(standin: StripeStandIn, act: Act, point: str, nth: int) -> bool:
     """Lose the answer to the COMMIT that comes next; it has happened."""
-    return _in_thread(act, point, nth, lose_the_commit)
+    lost = list[str]()
+    return _in_thread(act, point, nth, lambda: lose_the_commit(lost)) and bool(lost)
 
 
 def lost_reply(standin: StripeStandIn, act: Act, operation: str, nth: int) -> bool:
@@ -126,14 +124,16 @@ def end_backend() -> None:
         owner.execute("SELECT pg_terminate_backend(%s, 5000)", mine)
 
 
-def lose_the_commit() -> None:
-    """Let the next COMMIT of this connection happen, and its answer be lost with the connection."""
+def lose_the_commit(lost: list[str] | None = None) -> None:
+    """Let the next COMMIT of this connection happen, its answer be lost with the connection, and ``lost`` tell it."""
     mine: Any = connection
     right: Callable[[], None] = mine._commit
 
     def commit_and_lose() -> None:
         del mine._commit
         right()
+        if lost is not None:
+            lost.append("COMMIT")
         raise OperationalError("server closed the connection unexpectedly")
 
     mine._commit = commit_and_lose

@@ -66,7 +66,7 @@ _SALES = (
         "late money",
         acts.with_stray_page,
         *(world(acts.pay_stray), worker(), worker()),
-        walks="refund.late.before_call refund.late.after_call_before_record",
+        walks=f"refund.late.before_call refund.late.after_call_before_record {_TOLD}",
     ),
 )
 _CREDIT = (

@@ -8,11 +8,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from billing.services.refunds import refund_invoice
-from billing.tasks import cards as card_tasks
-from billing.tasks import checkouts as tasks
-from billing.tasks import refunds as refund_tasks
-from billing.tasks import subscriptions as subscription_tasks
 from tests.crash.controls import redeemed_before_the_order
+from tests.life.machinery import MONEY_SWEEPS
 
 Job = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -54,10 +51,6 @@ def refund(job: Job) -> Answer:
 
 def sweep(job: Job) -> Answer:
     """Let beat come round once."""
-    tasks.sweep_checkouts_task()
-    tasks.sweep_psp_calls_task()
-    tasks.sweep_stripe_events_task()
-    subscription_tasks.sweep_subscriptions_task()
-    refund_tasks.sweep_refunds_task()
-    card_tasks.sweep_card_calls_task()
+    for task in MONEY_SWEEPS:
+        task()
     return {}

@@ -83,12 +83,19 @@ class Rehearsal:
         assert _die(stage, doomed, place, death), "was not reached"
         assert_safe()
         _recover(stage, doomed, returns=returns, again=again)
-        for step in self.flow.steps[place.step + 1 :]:
+        for step in self._rest(place.step):
             _undisturbed(stage, step)
         found = come_to_rest(stage)
         if not doomed.is_given_up:
             wrong = {name: (was, found[name]) for name, was in self.facts.items() if was != found[name]}
             assert wrong == {}, f"expected, found: {wrong}"
+
+    def _rest(self, number: int) -> list[Step]:
+        """Return the steps behind one; the last rounds of the workers are those that come to rest."""
+        rest = list(self.flow.steps[number + 1 :])
+        while rest and rest[-1].who == "worker":
+            rest.pop()
+        return rest
 
 
 def person(act: Callable[[Stage], object], *, gives_up: bool = False) -> Step:
@@ -116,7 +123,7 @@ def rehearse(flow: Flow) -> Iterator[Rehearsal]:
             if step.who == "world":
                 continue
             met = Counter(failpoints.hits) - hits
-            run.points += [Place(number, name, nth) for name in met for nth in range(1, met[name] + 1)]
+            run.points += [Place(number, name, nth) for name in sorted(met) for nth in range(1, met[name] + 1)]
             run.calls += _writes(number, stage.standin.calls.find()[before:])
         run.facts = come_to_rest(stage)
         yield run

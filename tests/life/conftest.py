@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
-from catalyst.core import doorbell
 from tests import factories
 from tests.billing.conftest import shop, shop_without_processor
 from tests.billing.shop import Shop
@@ -26,18 +24,16 @@ def make_world(
     shop: Shop,
     stripe_standin: StripeStandIn,
     clock: MovableClock,
-    monkeypatch: pytest.MonkeyPatch,
+    no_bell: None,
 ) -> Callable[..., World]:
-    """Make the world of one seed. Doorbells ring nowhere: the machinery comes round anyway."""
-    monkeypatch.setattr(doorbell, "ring", lambda task, **arguments: None)
+    """Make the world of one seed."""
     for slug, amount in PLANS.items():
         if slug != "m":
             factories.PlanFactory.create(slug=slug, title_en=slug.upper(), title_ar=slug.upper(), memory_mib=16_384)
             factories.PriceFactory.create(kind="plan", reference=slug, amount_minor=amount)
 
-    def make(*, seed: int, customers: int, within_days: int, level: float = 1.0) -> World:
-        chaos: Any = Chaos(Random(seed), stripe_standin, level)
-        world = World(shop, stripe_standin, clock, chaos)
+    def make(*, seed: int, customers: int, within_days: int, haste: float = 1.0) -> World:
+        world = World(shop, stripe_standin, clock, Chaos(Random(seed), stripe_standin, 1.0), haste)
         world.settle_in(customers, within_days=within_days)
         return world
 

@@ -1,4 +1,4 @@
-"""A few customers, some months, trouble on every side; then all books agree. ``make soak`` is the long run."""
+"""A few customers in a hurry, some weeks, trouble on every side; then all books agree. The long run: ``make soak``."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from tests.life.world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
-_CUSTOMERS, _DAYS = 6, 70
+_SEED, _CUSTOMERS, _DAYS, _HASTE = 1, 6, 45, 5
+#: So many attempts are not all cut off by a death or a fault: an act that never goes through is broken.
+_OFTEN = 5
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_some_months_of_trouble_end_in_equal_books(make_world: Callable[..., World], seed: int) -> None:
-    world = make_world(seed=seed, customers=_CUSTOMERS, within_days=5)
+def test_some_weeks_of_trouble_end_in_equal_books(make_world: Callable[..., World]) -> None:
+    world = make_world(seed=_SEED, customers=_CUSTOMERS, within_days=5, haste=_HASTE)
 
     for number in range(_DAYS):
         world.day(number)
@@ -26,3 +26,8 @@ def test_some_months_of_trouble_end_in_equal_books(make_world: Callable[..., Wor
     assert found.renewals > 0
     assert world.chaos.crashes.total() > 0
     assert world.chaos.faults.total() > 0
+    assert world.done["buy"] >= _CUSTOMERS
+    assert world.done["redeem"] > 0
+    tried = {name.removesuffix(", in vain") for name in world.done}
+    assert len(tried) > 6
+    assert [act for act in tried if not world.done[act] and world.done[f"{act}, in vain"] >= _OFTEN] == []

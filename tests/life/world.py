@@ -62,6 +62,8 @@ class World:
     standin: StripeStandIn
     clock: MovableClock
     chaos: Chaos
+    #: How many times as much people do as on an ordinary day.
+    haste: float = 1.0
     customers: list[Customer] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
@@ -107,10 +109,10 @@ class World:
             return
         draw = self.random.random()
         for share, name, action in self._habits(subscription):
-            if draw < share:
+            if draw < share * self.haste:
                 self._attempt(name, customer, action)
                 return
-            draw -= share
+            draw -= share * self.haste
 
     def _habits(self, subscription: Subscription) -> list[tuple[float, str, Callable[[Customer], object]]]:
         """What happens on an ordinary day, with its chance."""
