@@ -1,7 +1,8 @@
-"""Credit in a renewal by card: set aside while the processor's invoice is a draft, given as one negative line of it.
+"""Credit in a renewal by card: set aside while the processor's invoice is a draft, given as one line of it.
 
-Whether the line is there is read from the processor's total: all of the price, or what the credit leaves of it. Amounts
-are minor units. Source: docs/card-renewals.md.
+The same line brings a draft with another price to ours: a change that waited for the end of the period may have been told
+to the processor too late. Whether the line is there is read from the processor's total: what the card has to pay, or
+something else. Amounts are minor units. Source: docs/card-renewals.md.
 """
 
 from datetime import datetime, timedelta
@@ -57,7 +58,9 @@ def open_draft(account: LockedAccount, subscription: Subscription, bill: Bill, *
         now=now,
     )
     if credit_minor:
-        _set_aside(account, invoice, bill, actor=actor)
+        _set_aside(account, invoice, actor=actor)
+    if bill.is_draft and not bill.has_credit(invoice):
+        _intend_line(account, invoice, bill)
     return invoice
 
 
@@ -72,7 +75,7 @@ def end_hold(invoice: Invoice, *, state: str, now: datetime) -> int:
 
 
 def give_credit(processor: Processor, bill: Bill, *, now: datetime) -> None:
-    """Bring the negative line to its end: sent while the invoice is a draft, found there, or given up. Safe to repeat.
+    """Bring the line to its end: sent while the invoice is a draft, found there, or given up. Safe to repeat.
 
     :raises ProcessorUnavailable: the outcome is unknown; the next look decides, with the same key.
     """
@@ -115,7 +118,6 @@ def _credit_for(account: LockedAccount, subscription: Subscription, bill: Bill) 
             subject=bill.id,
             detail=f"subscription {subscription.pk} costs {price}, the processor bills {bill.total_minor}",
         )
-        return 0
     if not bill.is_draft:
         return 0
     currency = subscription.currency
@@ -127,11 +129,14 @@ def _credit_for(account: LockedAccount, subscription: Subscription, bill: Bill) 
     ).credit_minor
 
 
-def _set_aside(account: LockedAccount, invoice: Invoice, bill: Bill, *, actor: str) -> None:
+def _set_aside(account: LockedAccount, invoice: Invoice, *, actor: str) -> None:
     CreditHold.objects.create(
         organization_id=account.organization_id, invoice=invoice, source="renewal", amount_minor=invoice.credit_minor
     )
     post_entries(account, [], actor=actor, held_delta_minor=invoice.credit_minor)
+
+
+def _intend_line(account: LockedAccount, invoice: Invoice, bill: Bill) -> None:
     psp_calls.record_intent(
         organization_id=account.organization_id,
         op="invoice_item.create",
@@ -145,9 +150,9 @@ def _item_params(invoice: Invoice, bill: Bill) -> dict[str, Any]:
     return {
         "customer": bill.customer_id,
         "invoice": bill.id,
-        "amount": -invoice.credit_minor,
+        "amount": invoice.total_minor - invoice.credit_minor - bill.total_minor,
         "currency": invoice.currency_id.lower(),
-        "description": "Credit",
+        "description": "Credit" if bill.total_minor == invoice.total_minor else "Price and credit",
         "metadata": {"invoice": str(invoice.uuid)},
     }
 
@@ -172,4 +177,4 @@ def _send(processor: Processor, call: PspCall, bill: Bill, *, now: datetime) -> 
 
 def _has_line(bill: Bill) -> bool:
     invoice = Invoice.objects.get(psp_invoice_id=bill.id)
-    return invoice.credit_minor > 0 and bill.has_credit(invoice)
+    return bill.has_credit(invoice)

@@ -23,6 +23,7 @@ def test_some_weeks_of_trouble_end_in_equal_books(make_world: Callable[..., Worl
 
     found = assert_books(world.standin)
     assert found.sales > 0
+    assert found.captured > 0
     assert found.renewals > 0
     assert world.chaos.crashes.total() > 0
     assert world.chaos.faults.total() > 0

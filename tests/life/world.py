@@ -102,6 +102,8 @@ class World:
         subscription = customer.subscription()
         if subscription is None:
             self._attempt("buy", customer, self._buy)
+            # The page lives for minutes, not until tomorrow.
+            self._pay_open_page(customer)
             return
         if subscription.state != "active":
             if self.random.random() < 0.15:
