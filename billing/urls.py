@@ -3,9 +3,12 @@
 from django.urls import path
 
 from billing.views import (
+    applications,
+    blueprints,
     cards,
     carts,
     checkout_return,
+    configure,
     console,
     invoices,
     order,
@@ -37,6 +40,27 @@ urlpatterns = [
 personal_urlpatterns = [
     path("orders/<str:number>/", order.order_page, name="order"),
     path("console/<slug:slug>/applications/", console.applications, name="console-applications"),
+    path(
+        "console/<slug:slug>/applications/<slug:env_type>/<slug:application>/",
+        applications.application_page,
+        name="console-application",
+    ),
+    path(
+        "console/<slug:slug>/applications/<slug:env_type>/<slug:application>/configure/",
+        configure.configure,
+        name="console-configure",
+    ),
+    path(
+        "console/<slug:slug>/applications/<slug:env_type>/<slug:application>/upgrade/",
+        applications.upgrade,
+        name="console-upgrade",
+    ),
+    path("console/<slug:slug>/blueprints/<slug:blueprint>/", blueprints.blueprint, name="console-blueprint"),
+    path(
+        "console/<slug:slug>/blueprints/<slug:blueprint>/<str:version>/<slug:name>/",
+        blueprints.version_step,
+        name="console-version-step",
+    ),
     path("console/<slug:slug>/billing/", console.billing, name="console-billing"),
     path("console/<slug:slug>/billing/details/", invoices.billing_details, name="console-billing-details"),
     path("console/<slug:slug>/invoices/", invoices.invoices, name="console-invoices"),

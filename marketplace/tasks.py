@@ -8,7 +8,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from catalyst.core.outbox import Message, subscribe
-from marketplace.services import changes_sweep, delivery, flux_observe, subscription_news
+from marketplace.selectors.installed import EDITS
+from marketplace.services import changes_commit, changes_sweep, delivery, flux_observe, subscription_news, take_pushed
 
 
 def _owner() -> str:
@@ -43,6 +44,14 @@ def follow_subscription(message: Message) -> None:
         subscription_news.follow_subscription(news=news, owner=_owner(), now=timezone.now())
 
 
+@subscribe("change.created", name="marketplace.commit_edit")
+def commit_edit(message: Message) -> None:
+    """Write what a person changes of what runs; every other Change is written by whoever planned it."""
+    if message.payload["kind"] in EDITS:
+        environment_id = message.payload["environment_id"]
+        changes_commit.commit_changes(environment_id=environment_id, owner=_owner(), now=timezone.now())
+
+
 @subscribe("application.observed", name="marketplace.settle_changes")
 def settle_changes(message: Message) -> None:
     """Close the Changes that this observation completes."""
@@ -65,3 +74,9 @@ def process_flux_message_task(*, message_id: int) -> None:
 def sweep_flux_messages_task() -> None:
     """Look at every stored message of Flux that is due."""
     flux_observe.process_messages()
+
+
+@shared_task(name="marketplace.take_pushed")
+def take_pushed_task() -> None:
+    """Register what was pushed and is not in the catalogue: its push died on the way."""
+    take_pushed.take_all(now=timezone.now())

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.views import blueprint, bundle, git, grid, help, plans, webhooks
+from marketplace.views import blueprint, bundle, git, git_push, grid, help, plans, webhooks
 
 urlpatterns = [
     path("", grid.marketplace, name="home"),
@@ -15,5 +15,15 @@ urlpatterns = [
 #: Called by machines: no language in the path, no session.
 machine_urlpatterns = [
     path("webhooks/flux/<uuid:environment_uuid>/", webhooks.flux_webhook, name="flux-webhook"),
+    path(
+        "git/<slug:organization>/shared-blueprints.git/<path:path_info>",
+        git_push.shared_blueprints,
+        name="git-shared-blueprints",
+    ),
+    path(
+        "git/catalog-sovereign/<slug:blueprint>.git/<path:path_info>",
+        git_push.sovereign_blueprint,
+        name="git-sovereign-blueprint",
+    ),
     path("git/<slug:organization>/<slug:environment>.git/<path:path_info>", git.git_repository, name="git"),
 ]

@@ -6,7 +6,7 @@ begin with ``account_`` are those under which the sign-in library looks for its 
 
 from django.urls import path
 
-from tenancy.views import console, preferences, sign_in
+from tenancy.views import chosen_organization, console, preferences, sign_in
 
 urlpatterns = [
     path("account/sign-in/", sign_in.sign_in, name="account_login"),
@@ -19,4 +19,5 @@ plain_urlpatterns = [
     path("console/", console.console, name="console"),
     path("preferences/theme/", preferences.set_theme, name="set-theme"),
     path("preferences/language/", preferences.set_language, name="set-language"),
+    path("preferences/organization/", chosen_organization.choose_organization, name="choose-organization"),
 ]

@@ -11,6 +11,7 @@ from catalyst.core.http.serializers import StrictSerializer
 from catalyst.core.money import EXPONENTS
 
 _MOST_PARTS = 100
+_TOLD = "What the Applications are told, by the Blueprint's name. A required e-mail address may be left out."
 
 
 class _Part(serializers.CharField):
@@ -28,12 +29,19 @@ class ReportInput(StrictSerializer):
     )
 
 
+class _Config(serializers.DictField):
+    """Settings by the Blueprint's name; what may stand in them is decided by its schema."""
+
+    child = serializers.DictField()
+
+
 class QuoteInput(StrictSerializer):
     plan = _Part()
     blueprints = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
     addons = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
     bundle = _Part(default="", allow_blank=True)
     voucher_code = serializers.CharField(default="", allow_blank=True)
+    config = _Config(default=dict, help_text=_TOLD)
 
 
 class CheckoutInput(QuoteInput):
@@ -44,6 +52,7 @@ class CheckoutInput(QuoteInput):
 class AddInput(StrictSerializer):
     blueprints = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
     addons = serializers.ListField(child=_Part(), max_length=_MOST_PARTS, default=list)
+    config = _Config(default=dict, help_text=_TOLD)
 
 
 class RemoveInput(StrictSerializer):
@@ -55,7 +64,7 @@ class ChangeInput(StrictSerializer):
     """What is left out stays as it is."""
 
     plan = _Part(default="", allow_blank=True)
-    add = AddInput(default=lambda: {"blueprints": [], "addons": []})
+    add = AddInput(default=lambda: {"blueprints": [], "addons": [], "config": {}})
     remove = RemoveInput(default=lambda: {"applications": [], "addons": []})
     voucher_code = serializers.CharField(default="", allow_blank=True)
     quote = serializers.CharField(default="", allow_blank=True, max_length=64, help_text="The hash that was accepted.")

@@ -1,18 +1,19 @@
 """Step 3 of the wizard: add-ons, for which Organization, and what the chosen Blueprints must know."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.forms import BoundField
-from django.utils.translation import get_language, gettext_lazy
+from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from billing.forms.questions import question_forms
 from billing.models import Cart
-from billing.selectors.configuration import Setting
 from billing.services.carts import CartChange
 from catalyst.core.errors import DomainError
+from marketplace.forms.schema_form import JoinedForms, SchemaForm
+from marketplace.selectors.chosen_settings import ChosenSettings
 from tenancy.models import Organization
 from tenancy.services.slugs import check_slug, suggest_slugs
 
@@ -21,7 +22,10 @@ _LONGEST_SLUG = 40
 
 
 class DetailsForm(forms.Form):
-    """``organizations`` are those the reader may buy for; without any, or with ``new``, one is founded."""
+    """``organizations`` are those the reader may buy for; without any, or with ``new``, one is founded.
+
+    ``schemas`` has a form of its own for each chosen Blueprint that asks something.
+    """
 
     addons = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     organization = forms.ChoiceField(required=False, widget=forms.RadioSelect)
@@ -53,25 +57,34 @@ class DetailsForm(forms.Form):
         cart: Cart,
         addons: Sequence[str],
         organizations: Sequence[Organization],
-        settings: Sequence[Setting],
+        apps: Sequence[ChosenSettings],
     ) -> None:
-        super().__init__(data, initial=_initial(cart, organizations, settings))
+        super().__init__(data, initial=_initial(cart, organizations, apps))
         self.organizations = {row.slug: row for row in organizations}
-        self.settings = settings
+        self.apps = apps
+        sent = data if isinstance(data, QueryDict) else None
+        self.schemas = question_forms(apps, cart.config, sent)
         self.fields["name"].required = not organizations
         self._choices("addons", [(slug, slug) for slug in addons])
         self._choices("organization", [(slug, slug) for slug in (*self.organizations, NEW)])
-        for setting in settings:
-            if setting.kind != "email":
-                self.fields[_field_name(setting)] = _field_for(setting, cart)
 
     @property
-    def emails(self) -> list[Setting]:
-        return [setting for setting in self.settings if setting.kind == "email"]
+    def emails(self) -> list[ChosenSettings]:
+        """The Applications whose first account wants an e-mail address."""
+        return [app for app in self.apps if app.emails]
 
     @property
-    def questions(self) -> list[BoundField]:
-        return [self[_field_name(setting)] for setting in self.settings if setting.kind != "email"]
+    def questions(self) -> list[tuple[str, SchemaForm]]:
+        """Each Application that asks something, by its title."""
+        return [(app.title, self.schemas[app.name]) for app in self.apps if app.name in self.schemas]
+
+    @property
+    def summary(self) -> JoinedForms:
+        """Everything that is wrong on the page."""
+        return JoinedForms(self, *self.schemas.values())
+
+    def is_valid(self) -> bool:
+        return super().is_valid() and all(form.is_valid() for form in self.schemas.values())
 
     @property
     def chosen(self) -> Organization | None:
@@ -94,15 +107,13 @@ class DetailsForm(forms.Form):
     def change(self) -> CartChange:
         """Return what the answers change in the Cart."""
         values = self.cleaned_data
-        config: dict[str, dict[str, str]] = {}
-        for setting in self.settings:
-            value = values["email"] if setting.kind == "email" else values[_field_name(setting)]
-            if value not in ("", None):
-                config.setdefault(setting.blueprint, {})[setting.key] = value
+        config: dict[str, dict[str, Any]] = {name: form.values for name, form in self.schemas.items()}
+        for app in self.emails if values["email"] else ():
+            config[app.name] = {**config.get(app.name, {}), **dict.fromkeys(app.emails, values["email"])}
         is_new = self.chosen is None
         return CartChange(
             addons=values["addons"],
-            config=config,
+            config={name: given for name, given in config.items() if given},
             organization_name=values["name"] if is_new else "",
             organization_slug=values["slug"] if is_new else "",
         )
@@ -137,11 +148,11 @@ def slug_problem(slug: str) -> str:
     return ""
 
 
-def _initial(cart: Cart, organizations: Sequence[Organization], settings: Sequence[Setting]) -> dict[str, Any]:
+def _initial(cart: Cart, organizations: Sequence[Organization], apps: Sequence[ChosenSettings]) -> dict[str, Any]:
     chosen = NEW if cart.organization_slug else cart.organization.slug if cart.organization else ""
     if not chosen and len(organizations) == 1:
         chosen = organizations[0].slug
-    emails = [_answer(cart, setting) for setting in settings if setting.kind == "email"]
+    emails = [cart.config.get(app.name, {}).get(key, "") for app in apps for key in app.emails]
     return {
         "addons": cart.addons,
         "organization": chosen,
@@ -149,24 +160,3 @@ def _initial(cart: Cart, organizations: Sequence[Organization], settings: Sequen
         "slug": cart.organization_slug,
         "email": next((email for email in emails if email), ""),
     }
-
-
-def _answer(cart: Cart, setting: Setting) -> Any:
-    return cart.config.get(setting.blueprint, {}).get(setting.key, "")
-
-
-def _field_name(setting: Setting) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", f"config-{setting.blueprint}-{setting.key}".lower())
-
-
-def _field_for(setting: Setting, cart: Cart) -> forms.Field:
-    title = (setting.title_ar if get_language() == "ar" else "") or setting.title_en
-    label = f"{setting.app}: {title}"
-    given = _answer(cart, setting)
-    if setting.choices:
-        return forms.ChoiceField(label=label, initial=given, choices=[(each, each) for each in setting.choices])
-    if setting.kind == "integer":
-        return forms.IntegerField(label=label, initial=given)
-    if setting.kind == "boolean":
-        return forms.BooleanField(label=label, initial=given, required=False)
-    return forms.CharField(label=label, initial=given, max_length=setting.longest)

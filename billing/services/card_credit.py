@@ -1,8 +1,8 @@
 """Credit in a renewal by card: set aside while the processor's invoice is a draft, given as one line of it.
 
-The same line brings a draft with another price to ours: a change that waited for the end of the period may have been told
-to the processor too late. Whether the line is there is read from the processor's total: what the card has to pay, or
-something else. Amounts are minor units. Source: docs/card-renewals.md.
+The same line brings a draft with another price to ours: a change that waited for the end of the period may have been
+told to the processor too late. Whether the line is there is read from the processor's total: what the card has to pay,
+or something else. Amounts are minor units. Source: docs/card-renewals.md.
 """
 
 from datetime import datetime, timedelta

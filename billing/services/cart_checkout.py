@@ -6,7 +6,6 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from billing.models import Cart
-from billing.selectors.configuration import email_keys
 from billing.services.carts import CartChange, change_cart, set_organization, voucher_code_of
 from billing.services.checkout import start_checkout
 from billing.services.checkout_types import CheckoutOutcome, CheckoutRequest, ReturnAddresses, Selection
@@ -48,7 +47,7 @@ def buy_cart(*, cart: Cart, buyer: User, sovereign: Sovereign, purchase: Purchas
         organization=organization,
         sovereign=sovereign,
         buyer=buyer,
-        selection=selection_of(cart, email=buyer.email),
+        selection=selection_of(cart),
         voucher_code=code,
         env_type=cart.env_type,
         accepted_quote=purchase.accepted_quote,
@@ -61,13 +60,9 @@ def buy_cart(*, cart: Cart, buyer: User, sovereign: Sovereign, purchase: Purchas
     return start_checkout(request=request, now=now)
 
 
-def selection_of(cart: Cart, *, email: str = "") -> Selection:
-    """Return what the Cart buys; addresses that nobody typed are the buyer's own."""
+def selection_of(cart: Cart) -> Selection:
+    """Return what the Cart buys. E-mail addresses that nobody typed become the buyer's own on delivery."""
     config = {name: dict(values) for name, values in cart.config.items() if name in cart.blueprints}
-    if email:
-        for name, keys in email_keys(cart.blueprints).items():
-            for key in keys:
-                config.setdefault(name, {}).setdefault(key, email)
     return Selection(
         plan=cart.plan,
         blueprints=tuple(cart.blueprints),

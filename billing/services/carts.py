@@ -6,6 +6,7 @@ paid, and only then.
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -31,7 +32,7 @@ class CartChange:
     plan: str | None = None
     addons: list[str] | None = None
     bundle: str | None = None
-    config: dict[str, dict[str, str]] | None = None
+    config: dict[str, dict[str, Any]] | None = None
     organization_name: str | None = None
     organization_slug: str | None = None
 

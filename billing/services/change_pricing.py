@@ -30,7 +30,7 @@ from marketplace.selectors.blueprint_index import index_of
 from marketplace.selectors.capacity import Footprint, installed_fits, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Lock, Root, resolve
 from marketplace.selectors.offer import Offer, load_offer
-from marketplace.selectors.selection import CapacityExceeded, PricedLine, PricedSelection
+from marketplace.selectors.selection import CapacityExceeded, PricedLine, PricedSelection, settings_of
 from tenancy.models import Environment, Organization
 
 _HOUR = 3600
@@ -90,6 +90,7 @@ def price_change(
     at_end = bool(lost_for_good(lost, gained)) or extra < 0
     price = 0 if at_end else price_of_rest(extra, subscription, currency, now=now)
     priced = _priced(items, offer, currency, price=price)
+    priced = replace(priced, settings=settings_of(offer, priced.lock, selection.add_blueprints))
     fits = priced.used.fits(priced.capacity) and _runs_within(
         subscription, priced.capacity, selection.remove_applications
     )

@@ -34,6 +34,7 @@ from catalyst.core.errors import NotFound
 from catalyst.core.failpoints import fp
 from catalyst.core.models import Currency, IdempotencyKey
 from marketplace.selectors.selection import PricedSelection, price_selection
+from marketplace.services.selection_settings import check_settings
 
 _ATTEMPTS = 5
 _RETRY_SECONDS = 2
@@ -51,8 +52,9 @@ _RACES = {
 def start_checkout(*, request: CheckoutRequest, now: datetime) -> CheckoutOutcome:
     """Buy: sell at once when credit covers it, else reserve and hand over the card page.
 
-    :raises IdempotencyKeyReused, LineUnavailable, CapacityExceeded, VoucherNotFound, VoucherNotAccepting, VoucherBusy,
-        TooManyTries, SubscriptionExists, AlreadyPaid, QuoteChanged, CheckoutInProgress: nothing was written.
+    :raises IdempotencyKeyReused, LineUnavailable, CapacityExceeded, ConfigurationRefused, VoucherNotFound,
+        VoucherNotAccepting, VoucherBusy, TooManyTries, SubscriptionExists, AlreadyPaid, QuoteChanged,
+        CheckoutInProgress: nothing was written.
     :raises ProcessorNotConfigured, ProcessorRejected, ProcessorUnavailable: what was reserved is given back already.
     """
     ahead = read_preflight(request)
@@ -247,7 +249,7 @@ def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> Price
     if request.change is not None:
         return request.change.priced
     selection = request.selection
-    return price_selection(
+    priced = price_selection(
         plan=selection.plan,
         blueprints=selection.blueprints,
         addons=selection.addons,
@@ -257,6 +259,8 @@ def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> Price
         config=selection.config,
         organization=request.organization,
     )
+    check_settings(priced.settings, selection.config, buyer_email=request.buyer.email)
+    return priced
 
 
 def _in_progress() -> CheckoutInProgress:

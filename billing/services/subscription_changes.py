@@ -25,8 +25,12 @@ from catalyst.core import idempotency, outbox
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError, NotFound
 from catalyst.core.failpoints import fp
+from marketplace.services.selection_settings import check_settings
 from tenancy.models import Organization, Sovereign, User
 from tenancy.services.audit import append_audit, organization_stream
+
+#: Stands for the buyer where nobody buys yet: of an address only the form is judged.
+_SOMEBODY = "buyer@example.com"
 
 __all__ = [
     "ChangeCommand",
@@ -91,7 +95,8 @@ def request_change(*, command: ChangeCommand, now: datetime) -> CheckoutOutcome 
 
     An older wish that is still open is replaced: the last one wins. The same key again answers the same.
 
-    :raises SubscriptionNotActive, CapacityExceeded, LineUnavailable, NothingChanges, QuoteChanged: nothing was written.
+    :raises SubscriptionNotActive, CapacityExceeded, ConfigurationRefused, LineUnavailable, NothingChanges,
+        QuoteChanged: nothing was written.
     :raises DomainError: every refusal of ``start_checkout``.
     """
     request, subscription = command.checkout, command.subscription
@@ -106,6 +111,7 @@ def request_change(*, command: ChangeCommand, now: datetime) -> CheckoutOutcome 
     )
     if proposal.overflow is not None:
         raise proposal.overflow
+    _check_config(proposal, email=request.buyer.email)
     if proposal.kind == SubscriptionChange.Kind.PERIOD_END:
         return _schedule(proposal, request, now=now)
     outcome = start_checkout(request=_purchase(request, proposal), now=now)
@@ -138,9 +144,19 @@ def find_open_change(subscription: Subscription) -> SubscriptionChange | None:
 def _refusal(subscription: Subscription, proposal: Proposal, *, now: datetime) -> DomainError | None:
     try:
         check_active(subscription, now=now)
+        if proposal.overflow is None:
+            _check_config(proposal, email=_SOMEBODY)
     except DomainError as error:
         return error
     return proposal.overflow
+
+
+def _check_config(proposal: Proposal, *, email: str) -> None:
+    """Refuse what the new Applications do not take, or want to know and are not told.
+
+    :raises ConfigurationRefused: with a pointer to each problem.
+    """
+    check_settings(proposal.priced.settings, proposal.config, buyer_email=email, pointer="/add/config")
 
 
 def _open_cart(subscription: Subscription) -> uuid.UUID | None:

@@ -1,6 +1,7 @@
 """The Cart's cookie, and putting things into the Cart from any page."""
 
 import uuid
+from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -22,12 +23,14 @@ from billing.services.carts import (
     find_or_open_cart,
     remove_blueprint,
     set_blueprints,
+    set_organization,
 )
+from billing.views.shopping import shopping_organization
 from catalyst.core.errors import NotFound
-from marketplace.selectors.catalogue import get_card
+from marketplace.selectors.catalogue import BlueprintCard, get_card
 from marketplace.selectors.price_list import list_bundles, list_plans
 from marketplace.selectors.selection import LineUnavailable
-from tenancy.models import User
+from tenancy.models import Organization, User
 from tenancy.selectors.sovereign import get_sovereign
 
 _SALT = "billing.cart"
@@ -92,10 +95,12 @@ def cart_add(request: HttpRequest) -> HttpResponse:
         cart = open_cart(request)
         set_blueprints(cart=cart, names=[*cart.blueprints, *members])
         return remember_cart(see_other(_next(request) or reverse("checkout-plan")), cart)
-    name, title = _blueprint(blueprint)
+    organization = shopping_organization(request, read_cart(request))
+    card = _card(blueprint, organization)
     cart = open_cart(request)
-    add_blueprint(cart=cart, name=name)
-    messages.success(request, _("%(title)s is in your cart.") % {"title": title})
+    add_blueprint(cart=cart, name=card.name)
+    bind_own(cart, [card], organization)
+    messages.success(request, _("%(title)s is in your cart.") % {"title": card.title})
     return remember_cart(see_other(_next(request) or _referrer(request)), cart)
 
 
@@ -111,14 +116,20 @@ def cart_remove(request: HttpRequest) -> HttpResponse:
     return remember_cart(see_other(_next(request) or reverse("checkout-review")), cart)
 
 
-def _blueprint(slug: str) -> tuple[str, str]:
+def bind_own(cart: Cart, cards: Iterable[BlueprintCard], organization: Organization | None) -> None:
+    """Buy for the Organization whose own Blueprint was chosen: nobody else can."""
+    if organization is not None and cart.organization is None and any(card.is_private for card in cards):
+        set_organization(cart=cart, organization=organization)
+
+
+def _card(slug: str, organization: Organization | None) -> BlueprintCard:
     try:
-        card = get_card(slug, currency=str(get_sovereign().currency_id), at=timezone.now())
+        card = get_card(slug, organization, currency=str(get_sovereign().currency_id), at=timezone.now())
     except NotFound:
         raise _unavailable(slug) from None
     if not card.is_installable:
         raise _unavailable(card.title)
-    return card.name, card.title
+    return card
 
 
 def _check_plan(slug: str) -> None:

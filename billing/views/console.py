@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -15,7 +16,8 @@ from billing.selectors.ledger import get_balance, list_entries
 from billing.selectors.orders import list_orders
 from billing.views.subscription_offer import panels_of
 from marketplace.models import ApplicationStatus
-from tenancy.models import Organization, User
+from marketplace.selectors.upgrades import UpgradeNotice, available_upgrades
+from tenancy.models import Environment, Organization, User
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of, visible_env_types
 from tenancy.selectors.permissions import has_role
 from tenancy.selectors.sovereign import get_sovereign
@@ -29,7 +31,15 @@ class Group:
     """Cards under one heading; ``is_services`` are what the Applications brought along."""
 
     is_services: bool
-    rows: list[ApplicationStatus]
+    rows: list["Shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One card: what the projection knows, and what is newer where the Application stands on ``main``."""
+
+    app: ApplicationStatus
+    notice: UpgradeNotice | None
 
 
 @never_cache
@@ -43,10 +53,13 @@ def applications(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "console/refused.html", context, status=403)
     try:
         rows = _applications(request, organization)
+        notices = _notices(organization, rows)
     except (OperationalError, InterfaceError):
         return render(request, "console/applications.html", {**context, "is_broken": True}, status=503)
+    cards = [Shown(row, notices.get((row.environment_id, row.application))) for row in rows]
     groups = [
-        Group(is_services, [row for row in rows if row.is_service is is_services]) for is_services in (False, True)
+        Group(is_services, [card for card in cards if card.app.is_service is is_services])
+        for is_services in (False, True)
     ]
     context |= {
         "groups": [group for group in groups if group.rows],
@@ -90,6 +103,7 @@ def shell(request: HttpRequest, organization: Organization, page: str) -> dict[s
         "others": list(others),
         "page": page,
         "sees_apps": has_role(roles, "application.view"),
+        "changes_apps": has_role(roles, "change.apply"),
         "sees_money": has_role(roles, "billing.view"),
         "redeems": has_role(roles, "voucher.redeem"),
         "buys": has_role(roles, "checkout.create"),
@@ -104,6 +118,17 @@ def _applications(request: HttpRequest, organization: Organization) -> list[Appl
     if env_types is not None:
         rows = rows.filter(env_type__in=sorted(env_types))
     return list(rows.order_by("application"))
+
+
+def _notices(organization: Organization, rows: list[ApplicationStatus]) -> dict[tuple[int, str], UpgradeNotice]:
+    """Return what is newer than what runs, by Environment and name."""
+    shown = {row.environment_id for row in rows}
+    environments = Environment.objects.filter(organization=organization, pk__in=shown).select_related("organization")
+    return {
+        (environment.pk, notice.application): notice
+        for environment in environments
+        for notice in available_upgrades(environment, now=timezone.now())
+    }
 
 
 def _entries(request: HttpRequest, organization: Organization) -> dict[str, Any]:

@@ -13,14 +13,12 @@ from billing.services.cart_checkout import selection_of
 from billing.services.carts import voucher_code_of
 from billing.services.checkout_types import Quote
 from billing.services.quotes import quote_selection
-from billing.views.carts import person_of
+from billing.views.shopping import buying_organization
 from billing.views.voucher_words import REFUSALS, Said, guesser_of, words_for
 from catalyst.core.errors import DomainError
 from catalyst.core.money import included_vat
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.selection import CapacityExceeded, PricedSelection
-from tenancy.models import Organization
-from tenancy.selectors.permissions import can
 from tenancy.selectors.sovereign import get_sovereign
 
 
@@ -62,14 +60,6 @@ class Sums:
     def smallest_plan(self) -> str:
         """The Plan that would hold the selection, when the chosen one does not."""
         return str(self.refusal.extra.get("smallest_plan") or "") if self.refusal else ""
-
-
-def buying_organization(request: HttpRequest, cart: Cart) -> Organization | None:
-    """Return the Organization that the Cart is for, when this reader may buy for it and none is to be founded."""
-    person = person_of(request)
-    if person is None or cart.organization is None or cart.organization_slug:
-        return None
-    return cart.organization if can(person, "checkout.create", cart.organization) else None
 
 
 def price_cart(request: HttpRequest, cart: Cart, *, with_voucher: bool = True) -> Sums:

@@ -67,7 +67,7 @@ def redeem_in_order(request: HttpRequest) -> HttpResponse:
         return _page(request, code=code[:200], said=words_for(error, code=code))
     cart = open_cart(request)
     set_voucher_code(cart=cart, code=code)
-    return remember_cart(see_other(reverse(next_step(cart, person_of(request)))), cart)
+    return remember_cart(see_other(reverse(next_step(request, cart))), cart)
 
 
 @require_POST
@@ -129,7 +129,7 @@ def _offers(request: HttpRequest, code: str, voucher: Voucher) -> dict[str, Any]
     return {
         "is_on_cart": _is_same_code(cart, code),
         "covers_cart": _covers(request, cart, voucher),
-        "next_url": reverse(next_step(cart, person)),
+        "next_url": reverse(next_step(request, cart)),
         "organizations": [row for row in mine if has_role(getattr(row, ROLES_ATTRIBUTE), _RIGHT)],
         "is_powerless": bool(mine) and not any(has_role(getattr(row, ROLES_ATTRIBUTE), _RIGHT) for row in mine),
     }

@@ -23,10 +23,11 @@ from billing.services.checkout import cancel_checkout
 from billing.services.checkout_types import AlreadyPaid, ReturnAddresses
 from billing.services.vouchers import preview_voucher
 from billing.views.carts import open_cart, read_cart, remember_cart, see_other
-from billing.views.pricing import Sums, buying_organization, price_cart
+from billing.views.pricing import Sums, price_cart
+from billing.views.shopping import buying_organization
 from billing.views.steps import add_refusal, details_form, show_details
 from billing.views.voucher_words import REFUSALS, Said, could_not_check, guesser_of, nothing_typed, words_for
-from billing.views.wizard import missing_step, render_step
+from billing.views.wizard import chosen_settings, missing_step, render_step
 from catalyst.core.errors import DomainError
 from catalyst.core.http.address import client_address
 from marketplace.selectors.catalogue import list_cards
@@ -44,7 +45,7 @@ def review(request: HttpRequest) -> HttpResponse:
     cart = read_cart(request)
     if not cart.plan and not cart.blueprints:
         return render_step(request, cart, "review", {"is_empty": True})
-    missing = missing_step(cart)
+    missing = missing_step(request, cart)
     if missing:
         return see_other(reverse(missing))
     return show_review(request, cart, is_cancelled="cancelled" in request.GET)
@@ -86,7 +87,7 @@ def pay(request: HttpRequest) -> HttpResponse:
     try:
         outcome = buy_cart(cart=cart, buyer=buyer, sovereign=get_sovereign(), purchase=purchase, now=timezone.now())
     except _NO_NAME as error:
-        form = details_form(request, cart, _answers(cart))
+        form = details_form(request, cart, _answers(request, cart))
         add_refusal(form, error)
         return show_details(request, cart, form, status=error.status)
     except AlreadyPaid as error:
@@ -132,7 +133,9 @@ def show_review(
 ) -> HttpResponse:
     """Draw Review with fresh sums and a fresh key."""
     sums = sums or price_cart(request, cart)
-    cards = {card.name: card for card in list_cards(currency=sums.currency, at=timezone.now(), language="en")}
+    organization = buying_organization(request, cart)
+    listed = list_cards(organization, currency=sums.currency, at=timezone.now(), language="en")
+    cards = {card.name: card for card in listed}
     context: dict[str, Any] = {
         "chosen": [cards[name] for name in cart.blueprints if name in cards],
         "lost": [name for name in cart.blueprints if name not in cards or not cards[name].is_installable],
@@ -141,7 +144,7 @@ def show_review(
         "voucher": voucher or sums.voucher,
         "refusal": refusal or sums.refusal,
         "is_cancelled": is_cancelled,
-        "organization": buying_organization(request, cart),
+        "organization": organization,
         "key": uuid.uuid4().hex,
         "shown_charge": _shown_charge(request),
     }
@@ -174,15 +177,15 @@ def _refuse(request: HttpRequest, cart: Cart, error: DomainError) -> HttpRespons
     return answer
 
 
-def _answers(cart: Cart) -> dict[str, Any]:
+def _answers(request: HttpRequest, cart: Cart) -> dict[str, Any]:
     """Return what step 3 holds, as if it had just been sent."""
-    emails = [value for values in cart.config.values() for value in values.values() if "@" in str(value)]
+    emails = [cart.config.get(app.name, {}).get(key) for app in chosen_settings(request, cart) for key in app.emails]
     return {
         "addons": cart.addons,
         "organization": "new",
         "name": cart.organization_name,
         "slug": cart.organization_slug,
-        "email": next(iter(emails), ""),
+        "email": next((email for email in emails if email), ""),
     }
 
 

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from billing.forms.details import DetailsForm, slug_problem
 from billing.models import Cart
-from billing.selectors.configuration import required_settings
 from billing.services.carts import CartChange, change_cart, set_blueprints, set_organization
-from billing.views.carts import open_cart, person_of, read_cart, remember_cart, see_other
+from billing.views.carts import bind_own, open_cart, person_of, read_cart, remember_cart, see_other
 from billing.views.pricing import price_cart
-from billing.views.wizard import render_step
+from billing.views.shopping import shopping_organization
+from billing.views.wizard import chosen_settings, render_step
 from catalyst.core.errors import DomainError
 from marketplace.selectors.catalogue import BlueprintCard, list_cards
 from marketplace.selectors.price_list import AddOnOffer, PlanOffer, list_addons, list_plans
@@ -51,12 +51,14 @@ def plan(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def apps(request: HttpRequest) -> HttpResponse:
     """Which Applications? They must fit the Plan; there is no way past that."""
-    cards = _apps_for_sale()
+    cart = open_cart(request) if request.method == "POST" else read_cart(request)
+    organization = shopping_organization(request, cart)
+    cards = _apps_for_sale(organization)
     if request.method != "POST":
-        return _show_apps(request, read_cart(request), cards)
+        return _show_apps(request, cart, cards)
     wanted = [name for name in request.POST.getlist("blueprints") if name in {card.name for card in cards}]
-    cart = open_cart(request)
     set_blueprints(cart=cart, names=wanted)
+    bind_own(cart, [card for card in cards if card.name in wanted], organization)
     cart.refresh_from_db()
     if "refresh" in request.POST:
         return remember_cart(_show_apps(request, cart, cards), cart)
@@ -102,7 +104,7 @@ def details_form(request: HttpRequest, cart: Cart, data: Any = None) -> DetailsF
         cart=cart,
         addons=[each.slug for each in _addons_for_sale() if each.included_from != "every"],
         organizations=_own_organizations(request),
-        settings=required_settings(cart.blueprints),
+        apps=chosen_settings(request, cart),
     )
 
 
@@ -112,7 +114,7 @@ def show_details(request: HttpRequest, cart: Cart, form: DetailsForm, *, status:
         "form": form,
         "offers": _addons_for_sale(),
         "chosen": form["addons"].value() or [],
-        "apps": ", ".join(dict.fromkeys(setting.app for setting in form.emails)),
+        "apps": ", ".join(dict.fromkeys(app.title for app in form.emails)),
     }
     return render_step(request, cart, "addons", context, status=status)
 
@@ -137,9 +139,10 @@ def _plans_for_sale() -> list[PlanOffer]:
     return [each for each in plans if each.state == "now" and each.price_minor is not None]
 
 
-def _apps_for_sale() -> list[BlueprintCard]:
+def _apps_for_sale(organization: Organization | None) -> list[BlueprintCard]:
     currency, now = str(get_sovereign().currency_id), timezone.now()
-    return [card for card in list_cards(currency=currency, at=now, language="en") if card.is_installable]
+    cards = list_cards(organization, currency=currency, at=now, language="en")
+    return [card for card in cards if card.is_installable]
 
 
 def _addons_for_sale() -> list[AddOnOffer]:

@@ -1,6 +1,7 @@
 """Change a subscription in the console: choose, look at what it costs and what goes, confirm."""
 
 import uuid
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from billing.forms.questions import question_forms
 from billing.models import SubscriptionChange
 from billing.services.checkout_types import AlreadyPaid, CheckoutOutcome, CheckoutRequest, ReturnAddresses, Selection
 from billing.services.subscription_changes import (
@@ -29,7 +31,10 @@ from billing.views.voucher_words import guesser_of
 from catalyst.core import idempotency
 from catalyst.core.errors import DomainError
 from catalyst.core.http.address import client_address
+from marketplace.forms.schema_form import JoinedForms, SchemaForm
 from marketplace.models import Plan
+from marketplace.selectors.chosen_settings import ChosenSettings, list_chosen_settings
+from marketplace.services.edits_config import ConfigurationRefused
 from tenancy.selectors.sovereign import get_sovereign
 
 #: What a form of the change page sends, in the order of the service's selection.
@@ -65,19 +70,45 @@ def _review(
     refusal: DomainError | None = None,
 ) -> HttpResponse:
     preview = _preview(visit, selection, code=code)
-    problem = refusal or preview.refusal
+    questions = _questions(visit, selection.add_blueprints)
+    problem, is_blocked = refusal or preview.refusal, preview.refusal is not None
+    if questions and isinstance(preview.refusal, ConfigurationRefused):
+        # What is asked on this page stands in nobody's way before it was answered.
+        problem, is_blocked = refusal, False
     return visit.show(
         "billing_review",
         problem.status if problem else HTTPStatus.OK,
         preview=preview,
         selection=selection,
         refusal=problem,
-        is_blocked=preview.refusal is not None,
+        is_blocked=is_blocked,
+        questions=questions,
+        summary=JoinedForms(*(form for _app, form in questions)),
         fitting=_fitting_plan(problem),
         back_url=_question_url(visit, selection),
         code=code,
         key=uuid.uuid4().hex,
     )
+
+
+def _questions(visit: Visit, names: Iterable[str]) -> list[tuple[ChosenSettings, SchemaForm]]:
+    """Return what the new Applications ask, with the answers where some were sent."""
+    apps = list_chosen_settings(
+        names,
+        currency=str(get_sovereign().currency_id),
+        at=timezone.now(),
+        organization=visit.organization,
+    )
+    data = visit.request.POST if visit.request.method == "POST" else None
+    forms = question_forms(apps, {}, data)
+    return [(app, forms[app.name]) for app in apps if app.name in forms]
+
+
+def _answers(visit: Visit, names: Iterable[str]) -> dict[str, Any]:
+    """Return the answers that were sent, as they are: whether they fit is decided where the change is asked for."""
+    if visit.request.method != "POST":
+        return {}
+    return {app.name: form.values for app, form in _questions(visit, names) if form.values}
 
 
 def _fitting_plan(refusal: DomainError | None) -> Plan | None:
@@ -161,6 +192,7 @@ def _selection(visit: Visit, data: Any) -> ChangeSelection:
         add_addons=add_addons,
         remove_applications=remove,
         remove_addons=remove_addons,
+        config=_answers(visit, add),
     )
 
 
@@ -174,6 +206,7 @@ def _purchase(visit: Visit, selection: ChangeSelection, code: str) -> CheckoutRe
         *(sorted(part) for part in (selection.remove_applications, selection.remove_addons)),
         code,
         accepted,
+        dict(selection.config),
     ]
     back = f"{settings.PUBLIC_URL}{reverse('console-billing', args=[organization.slug])}"
     return CheckoutRequest(

@@ -6,13 +6,16 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import Cart
 from billing.views.carts import person_of
 from billing.views.pricing import Sums, price_cart
-from tenancy.models import User
+from billing.views.shopping import shopping_organization
+from marketplace.selectors.chosen_settings import ChosenSettings, list_chosen_settings
+from tenancy.selectors.sovereign import get_sovereign
 
 _STEPS: tuple[tuple[str, str | Promise], ...] = (
     ("plan", _("Plan")),
@@ -22,7 +25,7 @@ _STEPS: tuple[tuple[str, str | Promise], ...] = (
 )
 
 
-def missing_step(cart: Cart) -> str:
+def missing_step(request: HttpRequest, cart: Cart) -> str:
     """Return the name of the first page whose question is open, or nothing."""
     if not cart.plan:
         return "checkout-plan"
@@ -30,12 +33,32 @@ def missing_step(cart: Cart) -> str:
         return "checkout-apps"
     if cart.organization_id is None and not cart.organization_slug:
         return "checkout-addons"
-    return ""
+    return "checkout-addons" if _has_open_question(request, cart) else ""
 
 
-def next_step(cart: Cart, person: User | None) -> str:
+def chosen_settings(request: HttpRequest, cart: Cart) -> list[ChosenSettings]:
+    """Return what the chosen Blueprints must be told."""
+    return list_chosen_settings(
+        cart.blueprints,
+        currency=str(get_sovereign().currency_id),
+        at=timezone.now(),
+        config=cart.config,
+        organization=shopping_organization(request, cart),
+    )
+
+
+def _has_open_question(request: HttpRequest, cart: Cart) -> bool:
+    """Tell whether an Application came into the Cart since the details were given, and asks something."""
+    return any(
+        name not in cart.config.get(app.name, {})
+        for app in chosen_settings(request, cart)
+        for name in app.questions["required"]
+    )
+
+
+def next_step(request: HttpRequest, cart: Cart) -> str:
     """Return the name of the page on which the wizard goes on."""
-    return missing_step(cart) or "checkout-review"
+    return missing_step(request, cart) or "checkout-review"
 
 
 def render_step(

@@ -85,6 +85,10 @@ REGISTRY = frozenset(
         "install.commit.after_object",
         "install.push.after_push",
         "install.record.in_tx",
+        "push.accept.before_ref",
+        "push.accept.after_ref",
+        "push.take.before_record",
+        "push.take.in_tx",
     }
 )
 

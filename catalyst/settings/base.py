@@ -158,6 +158,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-change-calls": {"task": "billing.sweep_change_calls", "schedule": 30.0},
     "sweep-changes": {"task": "marketplace.sweep_changes", "schedule": 15.0},
     "sweep-flux-messages": {"task": "marketplace.sweep_flux_messages", "schedule": 15.0},
+    "take-pushed": {"task": "marketplace.take_pushed", "schedule": 30.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(CATALYST_HOME / "run" / "celerybeat-schedule")
 
@@ -207,6 +208,8 @@ STATIC_ROOT = CATALYST_HOME / "static"
 WHITENOISE_USE_FINDERS = False
 BLUEPRINT_ROOTS = [ROOT / "blueprints" / "platform", ROOT / "blueprints" / "products"]
 GIT_ROOT = CATALYST_HOME / "git"
+# Where secrets of Applications go. Empty, and no variable: nothing writes into a secret store yet, so none are taken.
+SECRET_STORE = ""
 
 # --- E-mail ---------------------------------------------------------------------------------------------------------
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")

@@ -65,6 +65,11 @@ class VersionOutput(serializers.Serializer[Any]):
     digest = serializers.CharField()
     published_at = serializers.DateTimeField()
     yanked = serializers.BooleanField(source="is_yanked")
+    state = serializers.CharField()
+    reason = serializers.CharField(help_text="Why it was retired or withdrawn.")
+    security = serializers.BooleanField(source="is_security", help_text="It brings a security fix.")
+    changelog = serializers.CharField()
+    signed_by = serializers.CharField()
 
 
 class BlueprintDetailOutput(BlueprintOutput):

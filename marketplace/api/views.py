@@ -32,7 +32,7 @@ def _language(header: str) -> str:
     return next((code for code in wanted if code in known), "en")
 
 
-_SEARCH = [
+SEARCH = [
     OpenApiParameter(name, str, description=text)
     for name, text in (
         ("search", "Words that title, tagline or tags contain."),
@@ -62,7 +62,7 @@ class PublicCatalogueView(APIView):
 
 
 class BlueprintListView(PublicCatalogueView):
-    @extend_schema(responses=serializers.BlueprintOutput(many=True), parameters=_SEARCH)
+    @extend_schema(responses=serializers.BlueprintOutput(many=True), parameters=SEARCH)
     def get(self, request: Request) -> Response:
         """List the listed Blueprints."""
         currency = _currency()

@@ -93,6 +93,7 @@ class Intent:
     constraint: str
     size: str = "small"
     config: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)  # values of those that need it; ``config`` wins
     bindings: Mapping[str, str] = field(default_factory=dict)  # alias → application, only those the user chose
     state: str = "active"  # active | paused
     placement_mode: str = "single-region"

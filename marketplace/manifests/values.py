@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from catalyst.core.gitops import yaml
 from marketplace.manifests.blueprint import Blueprint
+from marketplace.manifests.dependency_values import merged
 from marketplace.manifests.facts import EnvironmentFacts, Intent, LockEntry, ManifestsRefused
 
 VALUES_NAME: Final = "catalyst-values"
@@ -32,7 +33,8 @@ def application_values(
     :raises ManifestsRefused: a name that no ConfigMap can hold, or a control character in a value.
     """
     application = entry.application
-    configured = {path: text for path, text in _config(blueprint.config_schema, intent.config, {}, "config")}
+    given = merged(intent.told, intent.config)
+    configured = {path: text for path, text in _config(blueprint.config_schema, given, {}, "config")}
     hostname = configured.get("config.hostname") or environment.default_hostname(application)
     if "config.hostname" in configured:
         configured["config.hostname"] = hostname
@@ -100,7 +102,8 @@ def _config(
         if node.get("x-catalyst-ui-hint") == "password":
             _check_secret(f"{prefix}.{name}", value)
         elif node.get("type") == "array":
-            continue
+            # One string for a whole list: JSON, which every language reads.
+            yield f"{prefix}.{name}", "" if value is None else json.dumps(value, ensure_ascii=False)
         elif node.get("type") == "object":
             yield from _config(node, _object(value), _object(default), f"{prefix}.{name}")
         else:

@@ -1,13 +1,22 @@
 """The catalogue, what is installed from it, and what was observed of that."""
 
-from marketplace.models.application import Application, ApplicationStatus, Change, FluxMessage
-from marketplace.models.blueprint import Blueprint, BlueprintVersion
+from marketplace.models.application import (
+    Application,
+    ApplicationEdit,
+    ApplicationSecret,
+    ApplicationStatus,
+    Change,
+    FluxMessage,
+)
+from marketplace.models.blueprint import Blueprint, BlueprintVersion, SourceRepository
 from marketplace.models.catalogue import AddOn, Availability, Bundle, Category, Industry, Plan, Price
 from marketplace.models.publisher import TrustedKey
 
 __all__ = [
     "AddOn",
     "Application",
+    "ApplicationEdit",
+    "ApplicationSecret",
     "ApplicationStatus",
     "Availability",
     "Blueprint",
@@ -19,5 +28,6 @@ __all__ = [
     "Industry",
     "Plan",
     "Price",
+    "SourceRepository",
     "TrustedKey",
 ]

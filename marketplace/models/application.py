@@ -33,12 +33,14 @@ class Change(models.Model):
         RESUME = "resume", _("Resume")
         REMOVE = "remove", _("Remove")
         OFFBOARD = "offboard", _("Remove everything")
+        UPGRADE = "upgrade", _("Upgrade")
+        CONFIGURE = "configure", _("Configure")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, related_name="changes")
     environment = models.ForeignKey("tenancy.Environment", on_delete=models.PROTECT, related_name="changes")
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.COMMITTING)
-    kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.INSTALL, db_default="install")
+    kind = models.CharField(_("kind"), max_length=9, choices=Kind, default=Kind.INSTALL, db_default="install")
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -78,9 +80,13 @@ class Change(models.Model):
             models.UniqueConstraint(fields=["cause"], condition=~Q(cause=""), name="change_once_per_cause"),
             models.UniqueConstraint(fields=["organization", "id"], name="change_org_key"),
             models.CheckConstraint(
-                condition=Q(kind__in=["install", "pause", "resume", "remove", "offboard"]), name="change_kind"
+                condition=Q(kind__in=["install", "pause", "resume", "remove", "offboard", "upgrade", "configure"]),
+                name="change_kind",
             ),
-            models.CheckConstraint(condition=~Q(kind="install") | Q(author__isnull=False), name="change_author"),
+            models.CheckConstraint(
+                condition=~Q(kind__in=["install", "upgrade", "configure"]) | Q(author__isnull=False),
+                name="change_author",
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["committing", "committed", "reconciling", "succeeded", "failed"]),
                 name="change_state",
@@ -155,6 +161,59 @@ class Application(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class ApplicationEdit(models.Model):
+    """What one Change makes of an Application that stands already; the row has it from that Change's commit on."""
+
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, related_name="+")
+    change = models.ForeignKey(Change, on_delete=models.PROTECT, related_name="edits")
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="edits")
+    blueprint_version = models.ForeignKey("marketplace.BlueprintVersion", on_delete=models.PROTECT, related_name="+")
+    version_range = models.CharField(max_length=120)
+    size = models.CharField(max_length=8)
+    config = models.JSONField(default=dict, blank=True)
+    bindings = models.JSONField(default=dict, blank=True)
+    requested_by = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        verbose_name = _("Application edit")
+        verbose_name_plural = _("Application edits")
+        constraints = [
+            models.UniqueConstraint(fields=["change", "application"], name="applicationedit_once"),
+            models.CheckConstraint(condition=Q(size__in=["small", "medium", "large"]), name="applicationedit_size"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application_id} {self.change_id}"
+
+
+class ApplicationSecret(models.Model):
+    """A secret of one Application: its name, and the value sealed with the key of its Organization.
+
+    ``name`` is the path of the setting that asks for it; the configuration holds that name and nothing else.
+    """
+
+    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, related_name="+")
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="secrets")
+    name = models.CharField(_("name"), max_length=63)
+    ciphertext = models.TextField()
+    set_at = models.DateTimeField(_("set"))
+    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name = _("Application secret")
+        verbose_name_plural = _("Application secrets")
+        constraints = [
+            models.UniqueConstraint(fields=["application", "name"], name="applicationsecret_once"),
+            models.CheckConstraint(
+                condition=Q(name__regex=r"^[A-Za-z][A-Za-z0-9._-]{0,62}$"), name="applicationsecret_name"
+            ),
+            models.CheckConstraint(condition=Q(ciphertext__startswith="v1:"), name="applicationsecret_sealed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application_id} {self.name}"
 
 
 class ApplicationStatus(models.Model):

@@ -3,6 +3,7 @@
 Source: blueprints.md of the design.
 """
 
+import uuid
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -118,13 +119,28 @@ class Blueprint(CatalogueRow):
         return bool(self.tagline_ar and self.category.title_ar)
 
 
+class BlueprintVersionQuerySet(models.QuerySet["BlueprintVersion"]):
+    def installable(self) -> Self:
+        """Keep what may be installed anew: published, and neither retired nor yanked."""
+        return self.filter(state=BlueprintVersion.State.PUBLISHED, yanked_at=None)
+
+
 class BlueprintVersion(models.Model):
-    """One release of a Blueprint. The database refuses to change or delete it; only ``yanked_at`` may be set.
+    """One release of a Blueprint. Its bytes never change; ``state`` takes legal steps, ``yanked_at`` is set once.
 
     ``files`` maps a path inside the folder to its text, ``contract`` is the parsed blueprint.yaml. A version from a
     registry has the key that signed it, and ``reference``, the repository it came from; ``digest`` is then that of its
-    manifest. What ships with this release has neither, and a digest over its files.
+    manifest. What ships with this release, or was pushed to a repository here, has neither, and a digest over its
+    files; of the latter ``commit`` says where it stood. Only a draft can be deleted.
     """
+
+    class State(models.TextChoices):
+        """How far it is. Yanked is what ``yanked_at`` says: a published or retired one that nobody should run."""
+
+        DRAFT = "draft", _("Draft")
+        REVIEW = "review", _("In review")
+        PUBLISHED = "published", _("Published")
+        RETIRED = "retired", _("Retired")
 
     blueprint = models.ForeignKey(Blueprint, on_delete=models.PROTECT, related_name="versions")
     version = models.CharField(_("version"), max_length=64)
@@ -137,8 +153,18 @@ class BlueprintVersion(models.Model):
     files = models.JSONField()
     signer = models.ForeignKey(TrustedKey, on_delete=models.PROTECT, null=True, blank=True, related_name="versions")
     reference = models.CharField(_("repository"), max_length=255, db_default="", default="", blank=True)
+    commit = models.CharField(_("commit"), max_length=40, db_default="", default="", blank=True)
+    changelog = models.TextField(
+        _("changelog"), db_default="", default="", blank=True, help_text="What it says of itself in CHANGELOG.md."
+    )
+    is_security = models.BooleanField(_("security fix"), db_default=False, default=False)
+    state = models.CharField(
+        _("state"), max_length=9, choices=State, default=State.PUBLISHED, db_default=State.PUBLISHED
+    )
     published_at = models.DateTimeField(_("published"), db_default=Now())
     yanked_at = models.DateTimeField(_("yanked"), null=True, blank=True)
+
+    objects = BlueprintVersionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("Blueprint version")
@@ -151,15 +177,63 @@ class BlueprintVersion(models.Model):
                 condition=Q(signer__isnull=True, reference="") | (Q(signer__isnull=False) & ~Q(reference="")),
                 name="blueprintversion_signed",
             ),
+            models.CheckConstraint(
+                condition=Q(state__in=["draft", "review", "published", "retired"]), name="blueprintversion_state"
+            ),
+            models.CheckConstraint(
+                condition=Q(yanked_at__isnull=True) | Q(state__in=["published", "retired"]),
+                name="blueprintversion_yanked",
+            ),
+            models.CheckConstraint(
+                condition=Q(commit="") | Q(commit__regex=r"^[0-9a-f]{40}$"), name="blueprintversion_commit"
+            ),
         ]
         indexes = [
-            # the newest release that is not yanked
+            # the newest release that can be installed
             models.Index(
                 fields=["blueprint", "-major", "-minor", "-patch"],
-                condition=Q(yanked_at__isnull=True, prerelease=""),
+                condition=Q(state="published", yanked_at__isnull=True, prerelease=""),
                 name="blueprintversion_newest",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.blueprint_id} {self.version}"
+
+
+class SourceRepository(models.Model):
+    """A Git repository that Blueprints are pushed to.
+
+    That is an Organization's ``shared-blueprints`` with a folder per Blueprint, or one of the Sovereign's own
+    Blueprints, under its name. ``taken_commit`` is the last commit of ``main`` that the catalogue has taken in.
+    """
+
+    SHARED = "shared-blueprints"
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, null=True, blank=True, related_name="source_repositories"
+    )
+    name = models.CharField(_("name"), max_length=48)
+    taken_commit = models.CharField(_("taken"), max_length=40, db_default="", default="", blank=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("Blueprint repository")
+        verbose_name_plural = _("Blueprint repositories")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"], nulls_distinct=False, name="sourcerepository_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(organization__isnull=False, name="shared-blueprints")
+                | Q(organization__isnull=True, name__regex=BLUEPRINT),
+                name="sourcerepository_name",
+            ),
+            models.CheckConstraint(
+                condition=Q(taken_commit="") | Q(taken_commit__regex=r"^[0-9a-f]{40}$"), name="sourcerepository_commit"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -7,22 +7,24 @@ from django.db.models import Q, QuerySet
 from catalyst.core.outbox import Message
 from catalyst.core.projections import Projector, register_projector
 from marketplace.models import ApplicationStatus
+from marketplace.selectors.installed import SETTLED
 
 _Status = ApplicationStatus.Status
-#: Where Applications rest.
-_SETTLED = (_Status.READY, _Status.PAUSED)
 #: What a commit of this kind makes of what it touches. An installation is told for each Application by itself.
 _COMMITTED = {
     "pause": _Status.UPDATING,
     "resume": _Status.UPDATING,
     "remove": _Status.DELETING,
     "offboard": _Status.DELETING,
+    "upgrade": _Status.UPDATING,
+    "configure": _Status.UPDATING,
 }
 
 
 def _apply(message: Message) -> None:
     {
         "application.requested": _requested,
+        "application.edited": _edited,
         "application.observed": _observed,
         "change.committed": _committed,
         "change.failed": _failed,
@@ -55,8 +57,21 @@ def _requested(message: Message) -> None:
     )
 
 
+def _edited(message: Message) -> None:
+    """Show what a commit made of an Application that runs."""
+    said = message.payload
+    rows = _rows(message).filter(application=said["application"]).exclude(status=_Status.DELETING)
+    rows.update(
+        version=said["version"],
+        title=said["title"],
+        url=said["url"],
+        depends_on=said["depends_on"],
+        sequence=message.sequence,
+    )
+
+
 def _committed(message: Message) -> None:
-    """A commit that pauses, resumes or removes Applications is not done before the cluster says so."""
+    """A commit that pauses, resumes, edits or removes Applications is not done before the cluster says so."""
     said = message.payload
     status = _COMMITTED.get(said.get("kind", ""))
     if status is None:
@@ -93,13 +108,13 @@ def _observed(message: Message) -> None:
         "observed_at": observed_at,
         "sequence": message.sequence,
     }
-    if said["status"] in _SETTLED:
+    if said["status"] in SETTLED:
         fields["applied_commit"] = said["commit"]
     # What is to be removed may still be said to run: that takes nothing from "removing".
     rows = _rows(message).filter(is_newer, application=said["application"]).exclude(status=_Status.DELETING)
     if said["status"] == _Status.INSTALLING:
         # Flux looks again at what runs, for commits that do not touch it too: that takes nothing from "ready".
-        rows = rows.exclude(status__in=[*_SETTLED, _Status.UPDATING])
+        rows = rows.exclude(status__in=[*SETTLED, _Status.UPDATING])
     rows.update(**fields)
 
 
@@ -131,7 +146,14 @@ APPLICATIONS = register_projector(
     Projector(
         name="applications",
         topics=frozenset(
-            {"application.requested", "application.observed", "change.committed", "change.failed", "change.retried"}
+            {
+                "application.requested",
+                "application.edited",
+                "application.observed",
+                "change.committed",
+                "change.failed",
+                "change.retried",
+            }
         ),
         apply=_apply,
         clear=_clear,

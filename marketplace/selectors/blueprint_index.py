@@ -4,16 +4,17 @@ Source: blueprints.md §1 (shadowing) and §5 of the design.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
-from marketplace.models import Availability, Blueprint, Price
+from marketplace.models import Availability, Blueprint, BlueprintVersion, Price
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.dependencies import Candidate, Edge, Index
 from marketplace.selectors.resolver.conditions import default_values
+from marketplace.selectors.version_ranges import parse_version
 
 #: Nearest first.
 NEARNESS: Mapping[str, int] = {Blueprint.Source.ORG: 0, Blueprint.Source.SOVEREIGN: 1, Blueprint.Source.PUBLIC: 2}
@@ -21,7 +22,10 @@ NEARNESS: Mapping[str, int] = {Blueprint.Source.ORG: 0, Blueprint.Source.SOVEREI
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one name means to one reader. ``price_minor`` is 0 when it is not for sale."""
+    """What one name means to one reader. ``price_minor`` is 0 when it is not for sale.
+
+    ``settings`` holds the configSchema of each version that has one.
+    """
 
     name: str
     slug: str
@@ -29,6 +33,7 @@ class Listing:
     is_for_sale: bool
     price_minor: int
     candidates: tuple[Candidate, ...]
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def current_price(kind: str, *, reference: str, currency: str, at: datetime) -> Subquery:
@@ -52,6 +57,32 @@ def index_of(listings: Mapping[str, Listing]) -> Index:
     return {name: listing.candidates for name, listing in listings.items()}
 
 
+def accepted_from(version: str, stated: Iterable[str]) -> tuple[str, ...]:
+    """Return the ranges of versions that may move to ``version``: what it states, else those of its own major."""
+    return tuple(stated) or (f"{parse_version(version).major}.x",)
+
+
+def candidate_of(version: BlueprintVersion) -> Candidate:
+    """Return one stored version as the resolver sees it, whether it may be installed anew or not."""
+    spec, blueprint = version.contract.get("spec", {}), version.blueprint
+    upgrades = spec.get("upgrades") or {}
+    return _candidate(
+        {
+            "name": blueprint.name,
+            "version": version.version,
+            "digest": version.digest,
+            "source": blueprint.source,
+            "kind": blueprint.kind,
+            "footprint": spec.get("footprint"),
+            "depends": spec.get("depends"),
+            "sharing": (spec.get("exposes") or {}).get("sharing"),
+            "config_schema": spec.get("configSchema"),
+            "blocks": upgrades.get("blocks"),
+            "accepts": upgrades.get("from"),
+        }
+    )
+
+
 def _nearest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     nearest = min(NEARNESS[row["source"]] for row in rows)
     return [row for row in rows if NEARNESS[row["source"]] == nearest]
@@ -70,6 +101,7 @@ def _listing(rows: list[dict[str, Any]]) -> Listing:
         is_for_sale=has_card and is_offered and is_ready,
         price_minor=first["price_minor"] or 0,
         candidates=candidates,
+        settings={row["version"]: row["settings"] for row in rows if row.get("settings")},
     )
 
 
@@ -94,4 +126,6 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         ),
         sharing=tuple(row["sharing"] or ("shared", "dedicated")),
         defaults=default_values(row["config_schema"] or {}),
+        blocks=tuple(row["blocks"] or ()),
+        accepts=accepted_from(row["version"], row["accepts"] or ()),
     )

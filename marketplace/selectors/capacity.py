@@ -3,10 +3,10 @@
 Source: catalog.md §4 of the design.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from marketplace.models import Application, Plan
+from marketplace.models import Application
 from marketplace.selectors.installed import current_applications
 from marketplace.selectors.removal import find_removal
 from tenancy.models import Environment
@@ -61,59 +61,36 @@ def smallest_fitting(used: Footprint, plans: Iterable[tuple[str, Footprint]]) ->
     return min(fitting)[2] if fitting else None
 
 
-@dataclass(frozen=True, slots=True)
-class Freed:
-    """One Application that a person may take out, and what that gives back, with the services that go along."""
-
-    application: str
-    title: str
-    footprint: Footprint
-
-
-@dataclass(frozen=True, slots=True)
-class Overflow:
-    """What does not fit. ``excess`` is how much too much on each axis, 0 where it fits; largest Applications first."""
-
-    used: Footprint
-    capacity: Footprint
-    excess: Footprint
-    applications: tuple[Freed, ...]
-
-
-def plan_overflow(environment: Environment, plan: Plan, *, without: Collection[str] = ()) -> Overflow | None:
-    """Return what of the Environment does not fit a Plan, None when all fits.
+def installed_fits(environment: Environment, capacity: Footprint, *, without: Collection[str] = ()) -> bool:
+    """Tell whether what is installed, in its exact versions, fits a capacity.
 
     ``without`` names Applications that are to go at the same time, with the services that nobody else needs then.
     """
     rows = {row.slug: row for row in current_applications(environment.pk)}
-    needs = {slug: frozenset(row.requested_by) for slug, row in rows.items()}
-    gone = find_removal(needs, without).removed
-    rows = {slug: row for slug, row in rows.items() if slug not in gone}
-    footprints = {slug: footprint_of(row) for slug, row in rows.items()}
-    used, capacity = used_by(footprints.values()), Footprint(plan.memory_mib, plan.vcpu_milli, plan.disk_gib)
-    if used.fits(capacity):
-        return None
-    needs = {slug: needs[slug] - frozenset(gone) for slug in rows}
-    bought = [row for row in rows.values() if not needs[row.slug]]
-    freed = [_freed(row, find_removal(needs, [row.slug]).removed, footprints) for row in bought]
-    ranked = sorted(freed, key=lambda each: (-each.footprint.percent_of(capacity), each.application))
-    return Overflow(used, capacity, _excess(used, capacity), tuple(ranked))
+    gone = find_removal({slug: frozenset(row.requested_by) for slug, row in rows.items()}, without).removed
+    return used_by(footprint_of(row) for slug, row in rows.items() if slug not in gone).fits(capacity)
+
+
+#: What the Plan of an Environment gives it, None where no Plan limits it.
+CapacitySource = Callable[[Environment], Footprint | None]
+_sources: list[CapacitySource] = []
+
+
+def register_capacity(source: CapacitySource) -> CapacitySource:
+    """Let an app that lies higher, and knows what was sold, say how much an Environment may hold."""
+    _sources.append(source)
+    return source
+
+
+def capacity_of(environment: Environment) -> Footprint | None:
+    """Return what the Environment may hold, None when nothing was sold for it that limits it."""
+    given = [capacity for source in _sources if (capacity := source(environment)) is not None]
+    return given[0] if given else None
 
 
 def footprint_of(row: Application) -> Footprint:
-    """Return what an Application takes, as its exact version says."""
-    said = row.blueprint_version.contract.get("spec", {}).get("footprint") or {}
+    """Return what an Application takes, as its exact version says of its size."""
+    spec = row.blueprint_version.contract.get("spec", {})
+    sizes = (spec.get("manifests") or {}).get("overlays") or {}
+    said = (sizes.get(row.size) or {}).get("footprint") or spec.get("footprint") or {}
     return Footprint(said.get("memoryMiB", 0), said.get("cpuMilli", 0), said.get("diskGiB", 0))
-
-
-def _freed(row: Application, gone: Iterable[str], footprints: dict[str, Footprint]) -> Freed:
-    freed = sum((footprints[slug] for slug in gone), start=Footprint(0, 0, 0))
-    return Freed(row.slug, row.blueprint_version.blueprint.title, freed)
-
-
-def _excess(used: Footprint, capacity: Footprint) -> Footprint:
-    return Footprint(
-        max(used.memory_mib - capacity.memory_mib, 0),
-        max(used.cpu_milli - capacity.cpu_milli, 0),
-        max(used.disk_gib - capacity.disk_gib, 0),
-    )

@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, Case, OuterRef, QuerySet, Subquery, Value, When
 
 from catalyst.core.errors import NotFound
 from marketplace.models import Availability, Blueprint, BlueprintVersion
 from marketplace.selectors.blueprint_index import NEARNESS, current_price
 from marketplace.selectors.capacity import Footprint
+from marketplace.selectors.releases import Release, releases_of
 from marketplace.selectors.text_search import is_match
 from tenancy.models import Organization
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintCard:
-    """One card. ``is_installable`` is the only thing that permits *Add*; ``price_minor`` is per month, VAT included."""
+    """One card. ``is_installable`` is the only thing that permits *Add*; ``price_minor`` is per month, VAT included.
+
+    ``shadows`` says that the same name exists farther away, where this reader does not see it any more.
+    """
 
     name: str
     slug: str
@@ -49,27 +53,27 @@ class BlueprintCard:
     recommended_plan: str
     license: str
     documentation: str
+    shadows: bool
 
-
-@dataclass(frozen=True, slots=True)
-class PublishedVersion:
-    version: str
-    digest: str
-    published_at: datetime
-    is_yanked: bool
+    @property
+    def is_private(self) -> bool:
+        """Tell whether only the members of one Organization see it."""
+        return self.source == Blueprint.Source.ORG
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintDetail:
-    """One Blueprint. ``config_schema``, ``depends`` and ``placement`` are those of the newest version, else empty."""
+    """One Blueprint. ``config_schema``, ``depends``, ``placement`` and ``deprecated`` are those of the newest version,
+    else empty."""
 
     card: BlueprintCard
     description_en: str
     description_ar: str
-    versions: tuple[PublishedVersion, ...]
+    versions: tuple[Release, ...]
     config_schema: dict[str, Any]
     depends: tuple[dict[str, Any], ...]
     placement: dict[str, Any]
+    deprecated: dict[str, Any]
 
 
 def list_cards(
@@ -115,35 +119,37 @@ def get_blueprint(
     :raises NotFound: missing, retired, or not this reader's.
     """
     row = _find(name_or_slug, viewer_organization, currency=currency, at=at)
-    versions = list(row.versions.defer("files", "contract").order_by("-major", "-minor", "-patch", "-published_at"))
-    spec: dict[str, Any] = {}
-    newest = next((each for each in versions if each.version == row.latest_version), None)
-    if newest is not None:
-        spec = newest.contract.get("spec", {})
+    newest = row.versions.filter(version=row.latest_version).values_list("contract", flat=True).first()
+    spec: dict[str, Any] = (newest or {}).get("spec", {})
     return BlueprintDetail(
         card=_card(row),
         description_en=row.description_en,
         description_ar=row.description_ar,
-        versions=tuple(
-            PublishedVersion(each.version, each.digest, each.published_at, each.yanked_at is not None)
-            for each in versions
-        ),
+        versions=releases_of(row.pk),
         config_schema=spec.get("configSchema", {}),
         depends=tuple(spec.get("depends", ())),
         placement=spec.get("placementSchema", {}),
+        deprecated=spec.get("deprecated") or {},
     )
 
 
 def _visible(viewer: Organization | None, *, currency: str, at: datetime) -> QuerySet[Any]:
-    newest = BlueprintVersion.objects.filter(blueprint=OuterRef("pk"), yanked_at=None, prerelease="").order_by(
-        "-major", "-minor", "-patch"
+    newest = (
+        BlueprintVersion.objects.installable()
+        .filter(blueprint=OuterRef("pk"), prerelease="")
+        .order_by("-major", "-minor", "-patch")
     )
     return (
         Blueprint.objects.visible_to(viewer)
         .select_related("category")
         .annotate(
             latest_version=Subquery(newest.values("version")[:1]),
-            price_minor=current_price("blueprint", reference="name", currency=currency, at=at),
+            # An Organization pays nothing for its own; a price of the same name is that of somebody else's.
+            price_minor=Case(
+                When(source=Blueprint.Source.ORG, then=Value(0)),
+                default=current_price("blueprint", reference="name", currency=currency, at=at),
+                output_field=BigIntegerField(),
+            ),
         )
     )
 
@@ -152,7 +158,8 @@ def _nearest(rows: Iterable[Any]) -> Sequence[Any]:
     """Keep one row per name, of the nearest source: it owns the name wholly."""
     nearest: dict[str, Any] = {}
     for row in sorted(rows, key=lambda row: NEARNESS[row.source]):
-        nearest.setdefault(row.name, row)
+        kept = nearest.setdefault(row.name, row)
+        kept.shadows = kept is not row
     return list(nearest.values())
 
 
@@ -196,4 +203,5 @@ def _card(row: Any) -> BlueprintCard:
         recommended_plan=row.recommended_plan,
         license=row.license,
         documentation=row.documentation,
+        shadows=row.shadows,
     )

@@ -15,6 +15,8 @@ from marketplace.models import Application, ApplicationStatus, Change
 Kind = Change.Kind
 #: What takes Applications away.
 REMOVALS: Final = frozenset({Kind.REMOVE, Kind.OFFBOARD})
+#: What makes something else of Applications that stand.
+EDITS: Final = frozenset({Kind.UPGRADE, Kind.CONFIGURE})
 #: What decides whether an Environment runs.
 _STANDINGS: Final = (Kind.PAUSE, Kind.RESUME, Kind.OFFBOARD)
 #: As the cluster says it of an Application that is as it should be.
@@ -35,12 +37,18 @@ def current_applications(environment_id: int) -> QuerySet[Application]:
 
 
 def applications_of(change: Change) -> QuerySet[Application]:
-    """Return what a Change is about. One that pauses or resumes is about all that stood there before it."""
+    """Return what a Change is about. One that pauses or resumes is about all that stood there before it.
+
+    One that edits is about nothing before its commit: until then everything runs as before.
+    """
     if change.kind in REMOVALS:
         return Application.objects.filter(removed_by=change).exclude(change__commit="").order_by("slug")
     rows = standing_applications(change.environment_id).order_by("slug")
     if change.kind == Kind.INSTALL:
         return rows.filter(change=change)
+    if change.kind in EDITS:
+        about = Q(change=change) | Q(pk__in=change.edits.values("application"))
+        return rows.filter(about) if change.commit else rows.none()
     return rows.filter(change__seq__lt=change.seq).exclude(change__commit="") if change.commit else rows.none()
 
 
@@ -62,6 +70,17 @@ def is_suspended(environment_id: int) -> bool:
     """Tell whether the newest word is that nothing runs here."""
     newest = _standings(environment_id, _STANDINGS).order_by("-log_sequence").values_list("kind", flat=True).first()
     return newest == Kind.PAUSE
+
+
+def is_change_waiting(environment_id: int) -> bool:
+    """Tell whether a Change was decided here that is not committed yet."""
+    return Change.objects.filter(environment_id=environment_id, state=Change.State.COMMITTING).exists()
+
+
+def newest_log_sequence(environment_id: int) -> int:
+    """Return the place in the log of the newest word on an Environment, 0 when there is none."""
+    newest = Change.objects.filter(environment_id=environment_id).order_by("-log_sequence")
+    return newest.values_list("log_sequence", flat=True).first() or 0
 
 
 def has_newer_standing(environment_id: int, log_sequence: int) -> bool:

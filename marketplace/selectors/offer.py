@@ -37,7 +37,8 @@ _STAMP = """
       WHERE currency_id = %(currency)s AND valid_from <= %(at)s), 'blueprint',
     (SELECT string_agg(concat(b.xmin, b.ctid, v.xmin, v.ctid), ' ')
       FROM marketplace_blueprint AS b
-      LEFT JOIN marketplace_blueprintversion AS v ON v.blueprint_id = b.id AND v.yanked_at IS NULL
+      LEFT JOIN marketplace_blueprintversion AS v
+        ON v.blueprint_id = b.id AND v.state = 'published' AND v.yanked_at IS NULL
      WHERE (b.source <> 'org' AND b.visibility <> 'private')
         OR (b.source = 'org' AND b.organization_id = %(organization)s))
   ), 'UTF8')), 'hex') AS value
@@ -61,12 +62,17 @@ WITH stamp AS MATERIALIZED ({_STAMP}), unknown AS MATERIALIZED (
   SELECT slug, title_en, title_ar, state, members, discount_percent FROM marketplace_bundle WHERE retired_at IS NULL
 ), blueprint AS (
   SELECT b.name, b.slug, b.title, b.kind, b.source, b.visibility, b.state, b.retired_at IS NOT NULL AS is_retired,
-         price_minor, v.version, v.digest, v.contract #> '{{spec,depends}}' AS depends,
+         CASE WHEN b.source = 'org' THEN 0 ELSE price_minor END AS price_minor,
+         v.version, v.digest, v.contract #> '{{spec,upgrades,blocks}}' AS blocks,
+         v.contract #> '{{spec,upgrades,from}}' AS accepts,
+         v.contract #> '{{spec,depends}}' AS depends,
          v.contract #> '{{spec,exposes,sharing}}' AS sharing, v.contract #> '{{spec,footprint}}' AS footprint,
+         v.contract #> '{{spec,configSchema}}' AS settings,
          CASE WHEN jsonb_path_exists(v.contract, '$.spec.depends[*].when')
               THEN v.contract #> '{{spec,configSchema}}' END AS config_schema
     FROM marketplace_blueprint AS b
-    LEFT JOIN marketplace_blueprintversion AS v ON v.blueprint_id = b.id AND v.yanked_at IS NULL
+    LEFT JOIN marketplace_blueprintversion AS v
+      ON v.blueprint_id = b.id AND v.state = 'published' AND v.yanked_at IS NULL
     LEFT JOIN price ON price.kind = 'blueprint' AND price.reference = b.name
    WHERE (b.source <> 'org' AND b.visibility <> 'private')
       OR (b.source = 'org' AND b.organization_id = %(organization)s)
@@ -123,7 +129,8 @@ class BundleRow:
 class Offer:
     """Plans and Add-ons in display order; ``for_sale`` holds the names of Blueprints that can be bought now.
 
-    ``locks`` remembers what was resolved for a selection: an Offer never changes, so neither does the answer.
+    ``locks`` remembers what was resolved for a selection with its configuration, as JSON: an Offer never changes, so
+    neither does the answer.
     """
 
     price_step: int
@@ -132,7 +139,7 @@ class Offer:
     bundles: tuple[BundleRow, ...]
     listings: Mapping[str, Listing]
     for_sale: frozenset[str]
-    locks: dict[tuple[str, ...], Lock] = field(default_factory=dict, compare=False, repr=False)
+    locks: dict[tuple[tuple[str, ...], str], Lock] = field(default_factory=dict, compare=False, repr=False)
 
 
 def load_offer(organization: Organization | None, *, currency: str, at: datetime) -> Offer:
@@ -152,7 +159,8 @@ def load_offer(organization: Organization | None, *, currency: str, at: datetime
     if stamp in known:
         return known[stamp]
     if len(known) >= _KEPT:
-        _parsed.clear()
+        # The oldest; another thread may have done so already.
+        _parsed.pop(next(iter(known)), None)
     offer = _parsed[stamp] = _read(*texts)
     return offer
 

@@ -5,10 +5,12 @@ The only place where list prices become lines. One SQL statement whatever the si
 Source: catalog.md §1, §3, §4 and §9 of the design.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -68,6 +70,8 @@ class PricedSelection:
     lock: Lock
     used: Footprint
     capacity: Footprint
+    #: By the Blueprint's name: what each chosen one can be told, as a configSchema.
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def price_selection(
@@ -78,10 +82,12 @@ def price_selection(
     bundle: str,
     currency: str,
     at: datetime,
+    config: Mapping[str, Any] | None = None,
     organization: Organization | None = None,
 ) -> PricedSelection:
     """Validate and price a selection: ``blueprints`` by name (``bp-…``), the rest by slug, ``bundle`` may be empty.
 
+    ``config`` is what was set, by the Blueprint's name: it decides what else is installed, hence what fits.
     A Bundle adds its members of today. Duplicates count once. Amounts are minor units of ``currency``, VAT included.
 
     :raises LineUnavailable: with a pointer to the first part of the request that cannot be bought.
@@ -93,7 +99,7 @@ def price_selection(
     chosen, applied = _chosen_blueprints(offer, blueprints, bundle)
     monthly = _monthly_lines(offer, chosen_plan, chosen, addons)
     lines = (*monthly, *_discount(offer, applied, chosen_plan))
-    lock = _lock(offer, tuple(chosen))
+    lock = lock_selection(offer, tuple(chosen), config or {})
     used = used_by(lock.footprints())
     _check_capacity(offer, used, chosen_plan)
     return PricedSelection(
@@ -106,21 +112,42 @@ def price_selection(
         lock=lock,
         used=used,
         capacity=chosen_plan.capacity(),
+        settings=settings_of(offer, lock, chosen),
     )
 
 
-def _lock(offer: Offer, chosen: tuple[str, ...]) -> Lock:
+def settings_of(offer: Offer, lock: Lock, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the configSchema of each of these Blueprints, in the version that the Lock installs."""
+    wanted = set(names)
+    bought = [entry.candidate for entry in lock.entries if not entry.requested_by]
+    return {
+        each.blueprint: offer.listings[each.blueprint].settings.get(each.version, {})
+        for each in bought
+        if each.blueprint in wanted
+    }
+
+
+def lock_selection(offer: Offer, chosen: tuple[str, ...], config: Mapping[str, Any]) -> Lock:
     """Return what a selection installs into an empty Environment; asked again of the same Offer it is remembered.
 
     :raises Unresolvable: a dependency cannot be met.
     """
-    known = offer.locks.get(chosen)
+    given = {name: dict(config[name]) for name in chosen if config.get(name) and _has_conditions(offer, name)}
+    key = (chosen, json.dumps(given, sort_keys=True))
+    known = offer.locks.get(key)
     if known is not None:
         return known
-    lock = resolve(index=index_of(offer.listings), roots=[Root(name.removeprefix("bp-"), name) for name in chosen])
+    roots = [Root(name.removeprefix("bp-"), name) for name in chosen]
+    said = {root.application: given[root.blueprint] for root in roots if root.blueprint in given}
+    lock = resolve(index=index_of(offer.listings), roots=roots, config=said)
     if len(offer.locks) < _MOST_LOCKS:
-        offer.locks[chosen] = lock
+        offer.locks[key] = lock
     return lock
+
+
+def _has_conditions(offer: Offer, name: str) -> bool:
+    """Tell whether what is set decides what else is installed; else it is of no concern here."""
+    return any(edge.when for candidate in offer.listings[name].candidates for edge in candidate.depends)
 
 
 def _chosen_plan(offer: Offer, slug: str) -> PlanRow:

@@ -38,24 +38,29 @@ class BlueprintFolder:
         return self.files.get(path, "")
 
 
-def read_folder(folder: Path) -> BlueprintFolder:
-    """Read and check one folder of ``blueprints/platform`` or ``blueprints/products``.
+def read_folder(folder: Path, *, source: str = "public") -> BlueprintFolder:
+    """Read and check one folder, which is called as its ``source`` calls it.
 
     :raises ContractRefused: with every finding.
     """
-    return check_files(folder.name, _read_files(folder))
+    return check_files(folder.name, _read_files(folder), source=source)
 
 
-def check_files(name: str, files: dict[str, str]) -> BlueprintFolder:
+def check_files(name: str, files: dict[str, str], *, source: str = "public") -> BlueprintFolder:
     """Check the texts of a folder called ``name``, wherever they were read from.
 
     :raises ContractRefused: with every finding.
     """
     contract = parse_contract(files.get("blueprint.yaml", "").encode())
-    findings = _check(name, contract, files)
+    findings = _check(name, contract, files, source)
     if findings:
         raise ContractRefused(findings)
     return BlueprintFolder(contract=contract, files=files, digest=digest_of(files))
+
+
+def folder_name(blueprint: str, source: str) -> str:
+    """Return how the folder of a Blueprint is called: an Organization's ``shared-blueprints`` keep the ``bp-``."""
+    return blueprint if source == "org" else blueprint.removeprefix("bp-")
 
 
 def digest_of(files: dict[str, str]) -> str:
@@ -84,10 +89,11 @@ def _read_files(folder: Path) -> dict[str, str]:
     return files
 
 
-def _check(name: str, contract: Contract, files: dict[str, str]) -> list[Finding]:
+def _check(name: str, contract: Contract, files: dict[str, str], source: str) -> list[Finding]:
     findings = []
-    if contract.name != f"bp-{name}":
-        fix = _("Rename the folder to %(name)s.") % {"name": contract.name.removeprefix("bp-")}
+    expected = folder_name(contract.name, source)
+    if name != expected:
+        fix = _("Rename the folder to %(name)s.") % {"name": expected}
         findings.append(_finding("BP-N02", "metadata.name", _("The folder has another name."), fix))
     icon = files.get(contract.card.icon, "")
     if len(icon.encode()) > MAX_ICON_BYTES or not is_safe_icon(icon):

@@ -16,16 +16,18 @@ from django.utils.translation import gettext as _
 from catalyst.core import outbox
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError, InvalidTransition
-from catalyst.core.incidents import open_incident
+from catalyst.core.incidents import open_incident, resolve_subject
 from marketplace.models import Application, Change
 from marketplace.selectors.installed import (
+    EDITS,
     REMOVALS,
     applications_of,
     has_newer_standing,
     is_offboarded_since,
     waiting_for,
 )
-from tenancy.services.audit import organization_stream
+from tenancy.models import User
+from tenancy.services.audit import append_audit, organization_stream
 
 log = structlog.get_logger(__name__)
 
@@ -101,13 +103,30 @@ def fail_change(*, change_id: Any, reason: str, now: datetime) -> bool:
     seq = change.seq if change.commit else None
     move(change, State.FAILED, status_reason=reason, finished_at=now, seq=seq)
     publish_failure(change)
-    if change.kind != Change.Kind.INSTALL:
+    if change.kind in EDITS:
+        _withdraw(change)
+    elif change.kind != Change.Kind.INSTALL:
         # Nobody waits for it at a page: what should be paused or gone may still run.
         open_incident(
-            kind="change_failed", subject=f"change:{change.pk}", detail=f"{change.environment.name}: {reason}"
+            kind="change_failed", subject=incident_subject(change), detail=f"{change.environment.name}: {reason}"
         )
     log.error("change_failed", change=str(change.pk), environment=change.environment.name, reason=reason, alarm=True)
     return True
+
+
+def _withdraw(change: Change) -> None:
+    """Free the names of what an edit wanted to bring along and never did, save what somebody else counts on by now."""
+    if change.commit:
+        return
+    rows = Application.objects.filter(environment=change.environment_id, removed_by__isnull=True)
+    own = [row for row in rows if row.change_id == change.pk]
+    bound = {name for row in rows if row.change_id != change.pk for name in row.bindings.values()}
+    unused = [row.pk for row in own if row.slug not in bound]
+    Application.objects.filter(pk__in=unused).update(removed_by=change)
+
+
+def incident_subject(change: Change) -> str:
+    return f"change:{change.pk}"
 
 
 def publish_failure(change: Change) -> None:
@@ -119,21 +138,33 @@ def publish_failure(change: Change) -> None:
 
 
 @use_case
-def retry_change(*, change_id: Any, now: datetime) -> None:
+def retry_change(*, change_id: Any, actor: User | str, now: datetime) -> None:
     """Try a failed Change again, with a new deadline; the sweep does the rest.
 
-    :raises InvalidTransition: it has not failed.
-    :raises ChangeReplaced: something newer was decided for its Environment.
+    :raises InvalidTransition: it has not failed, or was never planned: the event of its order plans it.
+    :raises ChangeReplaced: something newer was decided for its Environment, or it edits what runs and is not saved.
     """
     change = lock_change(change_id)
     to = State.RECONCILING if change.commit else State.COMMITTING
     fields = {"status_reason": "", "finished_at": None, "attempts": 0, "deadline_at": now + DEADLINE}
     if change.state != State.FAILED:
         raise InvalidTransition(_("Only a failed change can be tried again."))
+    if change.kind in EDITS and not change.commit:
+        raise ChangeReplaced(_("What it was decided upon may have changed since. Ask for it again."))
+    if is_bare(change):
+        raise InvalidTransition(_("This installation was never planned. Replay the event of its order instead."))
     if not change.commit and _is_replaced(change):
         raise ChangeReplaced(_("A newer change has replaced this one, so it is not tried again."))
     move(change, to, next_action_at=Now(), **fields)
     publish(change, "change.retried", times=int(now.timestamp() * 1_000_000))
+    stream = organization_stream(change.organization)
+    append_audit(stream=stream, actor=actor, action="change.retried", target=f"change:{change.pk}", detail={})
+
+
+def is_bare(change: Change) -> bool:
+    """Tell whether an installation failed before it was planned: it has no Applications to be committed."""
+    is_install = change.kind == Change.Kind.INSTALL and not change.commit
+    return is_install and not Application.objects.filter(change=change).exists()
 
 
 @use_case
@@ -156,6 +187,7 @@ def is_done(change: Change) -> bool:
 def succeed(change: Change, slugs: list[str], *, now: datetime) -> None:
     """Close a Change as done and tell it, also in terms of the Order; call inside a transaction."""
     move(change, State.SUCCEEDED, finished_at=now, status_reason="")
+    resolve_subject(kinds=["change_failed", "change_late"], subject=incident_subject(change))
     publish(change, "change.succeeded", applications=slugs)
     if change.order_number:
         outbox.publish(

@@ -19,8 +19,10 @@ from catalyst.core.errors import DomainError, Unavailable
 from catalyst.core.failpoints import fp
 from catalyst.core.gitops.message import Person, build_message, parse_trailers, person
 from catalyst.core.gitops.repository import BareRepository, BranchMoved, Commit, changes_between
+from catalyst.core.incidents import open_incident
 from marketplace.manifests.paths import ALLOWED_PATHS
 from marketplace.models import Change
+from marketplace.selectors.installed import EDITS
 from marketplace.services import changes
 from marketplace.services.changes_desired import desired_applications, desired_files
 from marketplace.services.changes_lease import LeaseLost, lock_leased, release_lease, renew_lease, take_lease
@@ -80,18 +82,21 @@ def _drive(change: Change, *, environment_id: int, owner: str, now: datetime) ->
         raise
     except Unavailable as error:
         log.warning("change_postponed", change=str(change.pk), reason=error.code)
-        _postpone(change)
+        _postpone(change, reason=error.message, now=now)
     except DomainError as error:
         changes.fail_change(change_id=change.pk, reason=error.message, now=now)
-    except Exception:
-        _postpone(change)
+    except Exception as error:
+        _postpone(change, reason=type(error).__name__, now=now)
         raise
     return 0
 
 
-def _postpone(change: Change) -> None:
+def _postpone(change: Change, *, reason: str, now: datetime) -> None:
     pause = timedelta(seconds=min(2 ** (change.attempts + 1), _LONGEST_PAUSE_SECONDS))
     Change.objects.filter(pk=change.pk).update(attempts=F("attempts") + 1, next_action_at=Now() + pause)
+    if change.deadline_at is not None and change.deadline_at <= now:
+        # It is tried on and on, and nobody waits for it at a page: what should be paused or gone still runs.
+        open_incident(kind="change_late", subject=changes.incident_subject(change), detail=reason)
 
 
 def _write(change_id: Any, *, environment_id: int, owner: str, now: datetime) -> int:
@@ -114,12 +119,12 @@ def _begin(*, change_id: Any, environment_id: int, owner: str, now: datetime) ->
     """Store everything that determines the commit before it is written.
 
     :raises LeaseLost: another writer has taken over.
-    :raises DeadlinePassed: the installation is too old to be begun. Anything else is late rather than never.
+    :raises DeadlinePassed: what a person asked for is too old to be begun. Anything else is late rather than never.
     """
     environment = lock_leased(environment_id=environment_id, owner=owner)
     change = changes.lock_change(change_id)
     if change.deadline_at is not None and change.deadline_at <= now:
-        if change.kind == Change.Kind.INSTALL:
+        if change.kind == Change.Kind.INSTALL or change.kind in EDITS:
             raise changes.DeadlinePassed(_("It could not be saved in time. Our staff have been told."))
         Change.objects.filter(pk=change.pk).update(deadline_at=now + changes.DEADLINE)
     if change.seq is None or change.base_commit != environment.head_commit:

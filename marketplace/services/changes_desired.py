@@ -6,7 +6,7 @@ Source: docs/delivery.md.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
@@ -14,7 +14,11 @@ from catalyst.core.gitops import kustomize
 from marketplace.manifests.facts import EnvironmentFacts, Intent, Lock, LockEntry, ManifestsRefused, RenderSettings
 from marketplace.manifests.render import render
 from marketplace.models import Application, Blueprint, BlueprintVersion, Change
-from marketplace.selectors.installed import standing_applications
+from marketplace.selectors.edits import apply_edits, edits_of, find_broken
+from marketplace.selectors.installed import EDITS, standing_applications
+from marketplace.selectors.version_ranges import parse_version
+from marketplace.services.changes import ChangeReplaced
+from marketplace.services.changes_values import told_values
 from tenancy.models import Environment
 from tenancy.selectors.sovereign import get_sovereign
 
@@ -34,12 +38,17 @@ def desired_applications(environment: Environment, *, change: Change | None) -> 
     """Return the Applications that ``main`` holds once ``change`` is committed (None: today).
 
     Those are the ones of committed Changes and of ``change``, with everything they are bound to, without those that it
-    removes. Another Change that is planned but not committed adds and removes nothing: it has a commit of its own.
+    removes, and as it edits them. Another Change that is planned but not committed does nothing here: it has a commit
+    of its own.
+
+    :raises ChangeReplaced: what it was decided upon is not so any more.
     """
     own = change.pk if change else None
     rows = [
         row for row in standing_applications(environment.pk) if row.removed_by_id is None or row.removed_by_id != own
     ]
+    before = {row.slug: (row.blueprint_version_id, row.bindings) for row in rows if row.change.commit}
+    changed = _edit(rows, change) if change is not None and change.kind in EDITS else set()
     # Of two with one name the younger has the older one's place, whose removal could not be committed.
     known = {row.slug: row for row in rows}
     wanted = {row.slug: row for row in rows if row.change.commit or row.change_id == own}
@@ -51,7 +60,32 @@ def desired_applications(environment: Environment, *, change: Change | None) -> 
     if change is not None and change.kind in STATES:
         for row in wanted.values():
             row.state = STATES[change.kind]
+    _check_bindings(wanted, changed | (set(wanted) - set(before)), before)
     return [wanted[slug] for slug in sorted(wanted)]
+
+
+def _edit(rows: list[Application], change: Change) -> set[str]:
+    edits = edits_of(change)
+    standing = {row.pk: row for row in rows}
+    for edit in edits:
+        row = standing.get(edit.application_id)
+        words = {"name": edit.application.slug}
+        if row is None:
+            raise ChangeReplaced(_("%(name)s was removed meanwhile. Nothing was changed.") % words)
+        if parse_version(row.blueprint_version.version) > parse_version(edit.blueprint_version.version):
+            raise ChangeReplaced(_("%(name)s has a newer version by now. Nothing was changed.") % words)
+    return apply_edits(rows, edits)
+
+
+def _check_bindings(
+    rows: Mapping[str, Application], changed: set[str], before: Mapping[str, tuple[int, Mapping[str, str]]]
+) -> None:
+    broken = find_broken(rows, changed, before)
+    if broken is not None:
+        row, wanted, target = broken
+        words = {"name": row.slug, "wanted": wanted, "other": target.slug, "version": target.blueprint_version.version}
+        text = _("%(name)s needs %(wanted)s, and %(other)s is %(version)s by now. Nothing was changed.")
+        raise ChangeReplaced(text % words)
 
 
 def desired_files(environment: Environment, applications: Iterable[Application], *, readme: str) -> dict[str, bytes]:
@@ -60,10 +94,12 @@ def desired_files(environment: Environment, applications: Iterable[Application],
     :raises ManifestsRefused: the rows contradict each other, or a Blueprint's manifests break a rule.
     """
     rows = list(applications)
+    facts = environment_facts(environment, readme=readme)
+    told = told_values(facts, rows)
     return render(
-        environment=environment_facts(environment, readme=readme),
+        environment=facts,
         lock=_lock(rows),
-        intents={row.slug: _intent(row) for row in rows},
+        intents={row.slug: _intent(row, told[row.slug]) for row in rows},
         blueprints=_blueprint_files(rows),
         settings=RenderSettings(),
         kustomize=kustomize.build,
@@ -114,13 +150,14 @@ def _lock_entry(row: Application, requested_by: set[str]) -> LockEntry:
     )
 
 
-def _intent(row: Application) -> Intent:
+def _intent(row: Application, told: Mapping[str, Any]) -> Intent:
     return Intent(
         application=row.slug,
         blueprint=row.blueprint_version.blueprint.name,
         constraint=row.version_range,
         size=row.size,
         config=row.config,
+        told=told,
         state=row.state,
     )
 

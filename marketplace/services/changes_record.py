@@ -1,6 +1,6 @@
 """Write down that a commit of ours stands on ``main``: one transaction, and the events that everybody follows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,11 @@ from catalyst.core.failpoints import fp
 from catalyst.core.gitops.repository import BareRepository, changes_between
 from marketplace.manifests.facts import EnvironmentFacts
 from marketplace.models import Application, Blueprint, Change
-from marketplace.selectors.installed import REMOVALS, applications_of, standing_applications
+from marketplace.selectors.installed import EDITS, REMOVALS, applications_of, standing_applications
 from marketplace.services import changes
 from marketplace.services.changes_desired import STATES, desired_applications, environment_facts
 from marketplace.services.changes_lease import lock_leased
+from marketplace.services.edits_effect import take_edits_effect
 from tenancy.models import Environment
 from tenancy.services.audit import organization_stream
 
@@ -78,7 +79,11 @@ def record_commit(*, change_id: Any, environment_id: int, owner: str, written: W
         change, "change.committed", seq=written.seq, base=written.base, at=at, files=written.files, applications=slugs
     )
     if change.kind == Change.Kind.INSTALL:
-        _announce_applications(change)
+        _announce(change, "application.requested", applications_of(change), status="installing")
+    elif change.kind in EDITS:
+        brought = applications_of(change).filter(change=change)
+        _announce(change, "application.requested", brought, status="installing")
+        _announce(change, "application.edited", applications_of(change).exclude(change=change), status="updating")
     if changes.is_done(change):
         changes.succeed(change, slugs, now=now)
     fp("install.record.in_tx")
@@ -94,19 +99,21 @@ def _take_effect(change: Change, environment: Environment, written: Written) -> 
         return sorted(written.introduced)
     if change.kind in REMOVALS:
         return sorted(written.withdrawn)
+    if change.kind in EDITS:
+        return take_edits_effect(change, written.introduced)
     # Also what is not committed yet: it must not start while nothing may run.
     standing = standing_applications(environment.pk).values("pk")
     Application.objects.filter(pk__in=standing).update(state=STATES[change.kind])
     return sorted(written.altered)
 
 
-def _announce_applications(change: Change) -> None:
+def _announce(change: Change, topic: str, rows: Iterable[Application], *, status: str) -> None:
     environment = Environment.objects.select_related("organization").get(pk=change.environment_id)
     facts = environment_facts(environment)
-    for row in applications_of(change):
+    for row in rows:
         outbox.publish(
-            topic="application.requested",
-            key=f"application.requested:{row.pk}:{change.pk}",
+            topic=topic,
+            key=f"{topic}:{row.pk}:{change.pk}",
             stream=organization_stream(change.organization),
             payload={
                 "organization_id": change.organization_id,
@@ -117,7 +124,7 @@ def _announce_applications(change: Change) -> None:
                 "order": change.order_number,
                 "commit": change.commit,
                 "requested_at": change.committed_at.isoformat() if change.committed_at else "",
-                "status": "installing",
+                "status": status,
                 **_application_facts(row, facts),
             },
         )

@@ -121,8 +121,7 @@ def _change_of_order(order: PaidOrder) -> Change | None:
 
 def _is_unplanned(change: Change) -> bool:
     """Tell whether the Change failed before it was planned, and is still to be."""
-    is_bare = not Application.objects.filter(change=change).exists()
-    is_open = change.state == Change.State.FAILED and not change.commit and is_bare and bool(change.install)
+    is_open = change.state == Change.State.FAILED and changes.is_bare(change) and bool(change.install)
     return is_open and not is_offboarded_since(change.environment_id, change.log_sequence)
 
 

@@ -13,10 +13,9 @@ from django.utils.translation import gettext as _
 
 from catalyst.core.errors import NotFound
 from marketplace.models import Application, BlueprintVersion
-from marketplace.selectors.blueprint_index import index_of
-from marketplace.selectors.capacity import Footprint
-from marketplace.selectors.dependencies import Candidate, Edge, Lock, LockEntry, Root, resolve
-from marketplace.selectors.installed import current_applications
+from marketplace.selectors.blueprint_index import candidate_of, index_of
+from marketplace.selectors.dependencies import Candidate, Lock, LockEntry, Root, resolve
+from marketplace.selectors.edits import planned_applications
 from marketplace.selectors.offer import load_offer
 from marketplace.selectors.version_ranges import parse_version
 from tenancy.models import Environment, User
@@ -45,18 +44,18 @@ def plan_applications(
 
     :raises Unresolvable: a dependency cannot be met today.
     """
-    rows = list(current_applications(environment.pk))
+    rows = planned_applications(environment.pk)
     present = {row.slug: row for row in rows}
     roots = _name_roots(blueprints, taken=set(present))
     offer = load_offer(environment.organization, currency=str(get_sovereign().currency_id), at=now)
     chosen = {root.application: dict(config.get(root.blueprint) or {}) for root in roots}
     lock = resolve(index=index_of(offer.listings), roots=roots, existing=_lock_of(rows), config=chosen)
     entries = [entry for entry in lock.entries if entry.application not in present]
-    versions = _versions(entries, environment)
-    ranges = _ranges(lock)
+    versions = find_versions([entry.candidate for entry in entries], environment)
+    ranges = ranges_of(lock)
     added = []
     for entry in entries:
-        version = versions[_key(entry.candidate)]
+        version = versions[version_key(entry.candidate)]
         given = config.get(entry.candidate.blueprint) if not entry.requested_by else None
         added.append(
             Application(
@@ -64,7 +63,7 @@ def plan_applications(
                 environment=environment,
                 slug=entry.application,
                 blueprint_version=version,
-                version_range=ranges.get(entry.application) or _compatible(version.version),
+                version_range=ranges.get(entry.application) or compatible_range(version.version),
                 config=_configuration(version, given if isinstance(given, Mapping) else {}, buyer),
                 bindings=dict(entry.bindings),
                 requested_by=list(entry.requested_by),
@@ -88,36 +87,25 @@ def _name_roots(blueprints: Iterable[str], *, taken: set[str]) -> list[Root]:
 def _lock_of(rows: list[Application]) -> Lock:
     return Lock(
         tuple(
-            LockEntry(row.slug, _candidate(row.blueprint_version), tuple(row.requested_by), row.bindings)
+            LockEntry(row.slug, candidate_of(row.blueprint_version), tuple(row.requested_by), row.bindings)
             for row in rows
         )
     )
 
 
-def _candidate(version: BlueprintVersion) -> Candidate:
-    spec = version.contract.get("spec", {})
-    needed = spec.get("footprint") or {}
-    return Candidate(
-        blueprint=version.blueprint.name,
-        version=version.version,
-        digest=version.digest,
-        source=version.blueprint.source,
-        kind=version.blueprint.kind,
-        footprint=Footprint(needed.get("memoryMiB", 0), needed.get("cpuMilli", 0), needed.get("diskGiB", 0)),
-        depends=tuple(
-            Edge(edge["blueprint"], edge["version"], edge["alias"], edge.get("sharing", "shared"))
-            for edge in spec.get("depends") or ()
-        ),
-        sharing=tuple((spec.get("exposes") or {}).get("sharing") or ("shared", "dedicated")),
-    )
-
-
-def _key(candidate: Candidate) -> tuple[str, str, str]:
+def version_key(candidate: Candidate) -> tuple[str, str, str]:
+    """Return what tells versions apart that one Organization may install."""
     return candidate.source, candidate.blueprint, candidate.version
 
 
-def _versions(entries: list[LockEntry], environment: Environment) -> dict[tuple[str, str, str], BlueprintVersion]:
-    wanted = {_key(entry.candidate) for entry in entries}
+def find_versions(
+    candidates: Iterable[Candidate], environment: Environment
+) -> dict[tuple[str, str, str], BlueprintVersion]:
+    """Return the stored versions behind the resolver's, by ``version_key``.
+
+    :raises NotFound: one is not in the catalogue any more.
+    """
+    wanted = {version_key(candidate) for candidate in candidates}
     rows = BlueprintVersion.objects.filter(
         blueprint__name__in={name for _source, name, _version in wanted},
         version__in={version for _source, _name, version in wanted},
@@ -133,7 +121,7 @@ def _versions(entries: list[LockEntry], environment: Environment) -> dict[tuple[
     return found
 
 
-def _ranges(lock: Lock) -> dict[str, str]:
+def ranges_of(lock: Lock) -> dict[str, str]:
     """Return which versions each dependency may have: what the first that needs it allows."""
     ranges: dict[str, str] = {}
     for entry in lock.entries:
@@ -142,7 +130,8 @@ def _ranges(lock: Lock) -> dict[str, str]:
     return ranges
 
 
-def _compatible(version: str) -> str:
+def compatible_range(version: str) -> str:
+    """Return the range that holds a version and those that promise to be compatible with it."""
     parsed = parse_version(version)
     return f"^{version}" if parsed.prerelease else f"^{parsed.major}.{parsed.minor}"
 

@@ -93,6 +93,10 @@ def _observations(message: FluxMessage) -> list[Observation]:
     if seq is None:
         raise NotRecordedYet(sha)
     if payload["name"] == _ROOT:
+        # Before it has come to an end the tree is not applied, and what it does not hold may still run.
+        is_applied = payload["severity"] != "error" and payload["reason"] == _READY_REASON
+        if not is_applied:
+            return []
         return [_gone(row, message) for row in _never_seen(environment.pk, seq)]
     found = next((row for row in rows if _stands_at(row, seq)), None)
     observation = _observation(found, message, sha=sha, seq=seq) if found else None

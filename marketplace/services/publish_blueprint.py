@@ -47,7 +47,7 @@ def publish_blueprint(
     :raises RegistryUnavailable: the registry refused or did not answer; what it holds by then has no tag.
     """
     _lint(folder, source)
-    checked = read_folder(folder)
+    checked = read_folder(folder, source=source)
     check_packable(folder, checked)
     packed = pack(checked)
     name, version = checked.contract.name, checked.contract.version
@@ -68,7 +68,7 @@ def publish_blueprint(
 
 
 def _lint(folder: Path, source: str) -> None:
-    findings = lint_files(read_tree(folder), shelf=shelf_of_folder(folder, source))
+    findings = lint_files(read_tree(folder), shelf=shelf_of_folder(folder, source), folder=folder.name)
     if is_refused(findings):
         raise ContractRefused([each for each in findings if not each.is_warning])
 

@@ -6,6 +6,7 @@ left alone, nothing is deleted, and the first price of a thing is written only w
 Source: catalog.md §1 rule 6 of the design.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +22,12 @@ from marketplace.services.blueprint_contract import ContractRefused, Finding
 from marketplace.services.blueprint_folder import BlueprintFolder
 from marketplace.services.blueprint_lint import is_refused
 from marketplace.services.blueprint_lint.release import lint_release
-from marketplace.services.catalogue_seed import SeedRow, read_blueprints, read_rows
+from marketplace.services.catalogue_drafts import read_drafts, refuse_broken_drafts, row_of_draft
+from marketplace.services.catalogue_seed import SeedRow, card_of_folder, read_blueprints, read_rows
+from marketplace.services.changelog import changelog_of
+from tenancy.models import Sovereign
 
+#: In which all first prices are written down.
 _CURRENCY = "OMR"
 #: In place of the digest of a version from a registry: it covers the artifact, and says nothing about a folder.
 _SIGNED = "signed"
@@ -30,11 +35,15 @@ _SIGNED = "signed"
 
 @dataclass(slots=True)
 class SyncReport:
-    """What one run did. ``conflicts`` names published versions whose folder has other bytes now: they stay."""
+    """What one run did. ``conflicts`` names published versions whose folder has other bytes now: they stay.
+
+    ``unpriced`` names what has no price because the Sovereign sells in another currency than the first prices have.
+    """
 
     created: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
+    unpriced: list[str] = field(default_factory=list)
 
 
 def sync_catalog(*, blueprints_root: Path, now: datetime) -> SyncReport:
@@ -43,9 +52,11 @@ def sync_catalog(*, blueprints_root: Path, now: datetime) -> SyncReport:
     :raises ContractRefused: a shipped folder breaks the Blueprint contract; nothing is written then.
     """
     shelves = {name: read_rows(name) for name in ("categories", "plans", "addons", "bundles", "industries")}
-    blueprints = read_blueprints(blueprints_root)
+    blueprints, drafts = read_blueprints(blueprints_root), read_drafts(blueprints_root)
     _refuse_broken(blueprints, shelves["categories"])
-    return _record(shelves=shelves, blueprints=blueprints, now=now)
+    beside = [row.folder for row in blueprints if row.folder]
+    refuse_broken_drafts(drafts, beside, categories=[row.slug for row in shelves["categories"]])
+    return _record(shelves=shelves, blueprints=blueprints, drafts=drafts, now=now)
 
 
 def _refuse_broken(blueprints: list[SeedRow], categories: list[SeedRow]) -> None:
@@ -57,12 +68,15 @@ def _refuse_broken(blueprints: list[SeedRow], categories: list[SeedRow]) -> None
 
 
 @transaction.atomic(durable=True)
-def _record(*, shelves: dict[str, list[SeedRow]], blueprints: list[SeedRow], now: datetime) -> SyncReport:
+def _record(
+    *, shelves: dict[str, list[SeedRow]], blueprints: list[SeedRow], drafts: list[BlueprintFolder], now: datetime
+) -> SyncReport:
     """Write in the order of dependence: categories, services, Blueprints, Plans, Add-ons, Bundles, business types."""
     wait_for_others()
     report = SyncReport()
     _settle(Category, shelves["categories"], report)
     _settle_blueprints(blueprints, report)
+    _settle_drafts(drafts, len(blueprints), report)
     _settle(Plan, shelves["plans"], report)
     _settle(AddOn, shelves["addons"], report)
     _settle(Bundle, shelves["bundles"], report)
@@ -122,7 +136,12 @@ def _settle_blueprints(rows: list[SeedRow], report: SyncReport) -> None:
             fix = _("Choose one of the catalogue.")
             raise ContractRefused([Finding("BP-C02", f"{seed.slug}: card.category", problem, fix)])
         values = seed.values | {"category": category}
-        blueprint = settle_row(Blueprint, present.get(seed.slug), seed.slug, values, report)
+        own = present.get(seed.slug)
+        others = [version for blueprint_id, version in published if own and blueprint_id == own.pk]
+        if seed.folder and not is_newest(seed.folder.contract.version, others):
+            # A registry has brought a newer version, and that one wrote the card.
+            values = {name: value for name, value in values.items() if name not in card_of_folder(seed.folder)}
+        blueprint = settle_row(Blueprint, own, seed.slug, values, report)
         if seed.folder is not None:
             _publish(blueprint, seed.folder, published, report)
 
@@ -142,12 +161,68 @@ def _publish(
     report.created.append(label)
 
 
+def _settle_drafts(folders: list[BlueprintFolder], after: int, report: SyncReport) -> None:
+    """Keep one draft of each unfinished Blueprint; where a version is out already, the draft has nothing to say."""
+    categories = {category.slug: category for category in Category.objects.all()}
+    names = [folder.contract.name for folder in folders]
+    rows = Blueprint.objects.filter(source=Blueprint.Source.PUBLIC, name__in=names).select_related("category")
+    present = {row.name: row for row in rows}
+    versions = BlueprintVersion.objects.filter(blueprint__in=rows)
+    out = set(versions.exclude(state=BlueprintVersion.State.DRAFT).values_list("blueprint__name", flat=True))
+    drafts = {row.blueprint_id: row for row in versions.filter(state=BlueprintVersion.State.DRAFT).defer("files")}
+    for position, folder in enumerate(folders, start=after + 1):
+        if folder.contract.name in out:
+            continue
+        seed = row_of_draft(folder, position)
+        values = seed.values | {"category": categories[seed.values["category"]]}
+        blueprint = settle_row(Blueprint, present.get(folder.contract.name), seed.slug, values, report)
+        known = drafts.get(blueprint.pk)
+        if known is None or known.digest != folder.digest:
+            if known is not None:
+                known.delete()
+            record_version(blueprint.pk, folder, digest=folder.digest, state=BlueprintVersion.State.DRAFT)
+            report.created.append(f"draft {folder.contract.name} {folder.contract.version}")
+
+
+def is_newest(version: str, registered: Iterable[str]) -> bool:
+    """Tell whether this version writes the card: a release that none is newer than, or the first pre-release."""
+    mine = parse_version(version)
+    others = [each for each in map(parse_version, registered) if each != mine]
+    return not others or (not mine.prerelease and all(each < mine for each in others if not each.prerelease))
+
+
 def record_version(
-    blueprint_id: int, folder: BlueprintFolder, *, digest: str, signer_id: int | None = None, reference: str = ""
-) -> None:
+    blueprint_id: int,
+    folder: BlueprintFolder,
+    *,
+    digest: str,
+    signer_id: int | None = None,
+    reference: str = "",
+    commit: str = "",
+    state: str = BlueprintVersion.State.PUBLISHED,
+) -> BlueprintVersion:
     """Register one version for ever; call inside a transaction."""
+    row = version_row(
+        blueprint_id, folder, digest=digest, signer_id=signer_id, reference=reference, commit=commit, state=state
+    )
+    row.save(force_insert=True)
+    return row
+
+
+def version_row(
+    blueprint_id: int,
+    folder: BlueprintFolder,
+    *,
+    digest: str,
+    signer_id: int | None = None,
+    reference: str = "",
+    commit: str = "",
+    state: str = BlueprintVersion.State.PUBLISHED,
+) -> BlueprintVersion:
+    """Return the row of one version, not yet written."""
     version = parse_version(folder.contract.version)
-    BlueprintVersion.objects.create(
+    changelog, is_security = changelog_of(folder.files, str(version))
+    return BlueprintVersion(
         blueprint_id=blueprint_id,
         version=str(version),
         major=version.major,
@@ -159,13 +234,26 @@ def record_version(
         files=folder.files,
         signer_id=signer_id,
         reference=reference,
+        commit=commit,
+        state=state,
+        changelog=changelog,
+        is_security=is_security,
     )
 
 
 def first_prices(priced: list[tuple[str, str, int | None]], *, now: datetime, report: SyncReport) -> None:
-    """Write the price of what has none yet; call inside a transaction."""
-    known = set(Price.objects.filter(currency=_CURRENCY).values_list("kind", "reference"))
+    """Write the price of what has none yet; call inside a transaction.
+
+    In another currency nobody can guess it: staff set the price of what the report names.
+    """
+    # Nothing is known of the currency before the Sovereign is set up.
+    currency = Sovereign.objects.values_list("currency", flat=True).first() or _CURRENCY
+    prices = Price.objects.filter(currency=currency, reference__in={reference for _kind, reference, _amount in priced})
+    known = set(prices.values_list("kind", "reference"))
     missing = [each for each in priced if each[2] is not None and each[:2] not in known]
+    if currency != _CURRENCY:
+        report.unpriced.extend(f"{kind} {reference}" for kind, reference, _amount in missing)
+        return
     Price.objects.bulk_create(
         Price(kind=kind, reference=reference, currency_id=_CURRENCY, amount_minor=amount or 0, valid_from=now)
         for kind, reference, amount in missing

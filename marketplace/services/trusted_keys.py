@@ -10,6 +10,7 @@ from catalyst.core.errors import DomainError
 from marketplace.models import BlueprintVersion, TrustedKey
 from marketplace.services.oci.keys import fingerprint, public_pem, read_public_key
 from marketplace.services.oci.registry import read_location
+from marketplace.services.sync_catalog import wait_for_others
 from tenancy.models import Organization, User
 from tenancy.services.audit import SOVEREIGN_STREAM, actor_name, append_audit, organization_stream
 
@@ -44,6 +45,7 @@ def trust_key(
     :raises KeyRefused: the file is not a public key that signs Blueprints.
     :raises KeyNotAdded: the folder serves another shelf, the key is known there, or it would have ended already.
     """
+    wait_for_others()  # so that two cannot give one folder two shelves
     key = read_public_key(pem)
     place = str(read_location(location))
     if expires_at is not None and expires_at <= now:

@@ -9,6 +9,7 @@ from catalyst.core.errors import NotFound
 from marketplace.selectors.catalogue import list_cards
 from marketplace.selectors.price_list import list_bundles, list_plans
 from tenancy.selectors.sovereign import get_sovereign
+from tenancy.views.chosen_organization import chosen_organization
 
 
 @require_safe
@@ -21,7 +22,7 @@ def bundle_page(request: HttpRequest, slug: str) -> HttpResponse:
     bundle = next((each for each in list_bundles(currency=currency, at=now) if each.slug == slug), None)
     if bundle is None:
         raise NotFound("There is no such Bundle.")
-    cards = {card.name: card for card in list_cards(currency=currency, at=now)}
+    cards = {card.name: card for card in list_cards(chosen_organization(request), currency=currency, at=now)}
     members = [cards[name] for name in bundle.members if name in cards]
     plans = {plan.slug: plan for plan in list_plans(currency=currency, at=now)}
     context = {

@@ -24,7 +24,9 @@ ORGANIZATION_PERMISSIONS: dict[str, frozenset[str]] = {
     "application.view": frozenset({OA, OD, OV, SO}),
     "change.preview": frozenset({OA, OD}),
     "change.apply": frozenset({OA, OD}),
+    "secret.write": frozenset({OA, OD}),
     "git.read": frozenset({OA, OD, OV, SO}),
+    "blueprint.publish": frozenset({OA, OD}),
     "billing.view": frozenset({OA, OV, BA}),
     "checkout.create": frozenset({OA, BA}),
     "voucher.redeem": frozenset({OA, BA}),
@@ -53,6 +55,8 @@ SOVEREIGN_PERMISSIONS: dict[str, frozenset[str]] = {
     "settings.sovereign": frozenset({SA}),
     "catalogue.curate": frozenset({SA, f"{SU}/catalog"}),
     "catalogue.view": frozenset({SA, SU}),
+    "blueprint.draft": frozenset({SA, f"{SU}/catalog"}),
+    "blueprint.publish_sovereign": frozenset({SA, f"{SU}/catalog"}),
     "staff.manage": frozenset({SA}),
 }
 

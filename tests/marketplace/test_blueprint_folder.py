@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from marketplace.services.blueprint_contract import ContractRefused
+from marketplace.services.blueprint_contract import ContractRefused, Finding
 from marketplace.services.blueprint_folder import digest_of, is_safe_icon, read_folder
+from marketplace.services.blueprint_lint import Shelf, lint_files, read_tree
 
 SHIPPED = Path(settings.ROOT) / "blueprints" / "platform"
 
@@ -23,6 +24,10 @@ def refusals(folder: Path) -> set[str]:
     with pytest.raises(ContractRefused) as refusal:
         read_folder(folder)
     return {finding.rule for finding in refusal.value.findings}
+
+
+def linted(folder: Path, source: str) -> tuple[Finding, ...]:
+    return lint_files(read_tree(folder), shelf=Shelf(source=source), folder=folder.name)
 
 
 def test_digest_changes_with_any_file(folder: Path) -> None:
@@ -88,3 +93,24 @@ def test_icon_with_anything_active_is_refused(inner: str) -> None:
 
 def test_icon_with_entities_is_refused() -> None:
     assert not is_safe_icon('<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg"/>')
+
+
+def test_the_folder_of_an_organization_keeps_the_whole_name(folder: Path) -> None:
+    kept = folder.with_name("bp-umami")
+    shutil.copytree(folder, kept)
+
+    assert read_folder(folder).contract.name == read_folder(kept, source="org").contract.name == "bp-umami"
+    assert refusals(kept) == {"BP-N02"}
+    with pytest.raises(ContractRefused, match=r"BP-N02.*bp-umami"):
+        read_folder(folder, source="org")
+    found = {
+        (source, each.name): any(finding.rule == "BP-N02" for finding in linted(each, source))
+        for source in ("public", "org")
+        for each in (folder, kept)
+    }
+    assert found == {
+        ("public", "umami"): False,
+        ("public", "bp-umami"): True,
+        ("org", "umami"): True,
+        ("org", "bp-umami"): False,
+    }

@@ -1,19 +1,23 @@
 """A condition that a published version states reaches the resolver, with the defaults of its configuration."""
 
+from typing import Any
+
 import pytest
 
 from marketplace.models import BlueprintVersion
 from marketplace.selectors.blueprint_index import index_of
 from marketplace.selectors.dependencies import Index, Root, resolve
 from marketplace.selectors.offer import load_offer
-from tests.marketplace.catalogue_rows import NOW, add_blueprint
+from marketplace.selectors.selection import CapacityExceeded, PricedSelection, price_selection
+from tests.factories import PlanFactory, PriceFactory
+from tests.marketplace.catalogue_rows import NOW, START, add_blueprint
 
 pytestmark = pytest.mark.django_db
 
 
-def published(*, default: bool) -> Index:
+def published(*, default: bool, footprint: tuple[int, int, int] = (100, 100, 1)) -> Index:
     """Publish a Blueprint that needs a cache only when its configuration says so, and return what anyone can buy."""
-    add_blueprint("cache")
+    add_blueprint("cache", footprint=footprint)
     properties = {"cache": {"type": "boolean", "default": default}}
     edge = {"blueprint": "bp-cache", "version": "^1", "alias": "cache", "when": "{{ .config.cache == true }}"}
     BlueprintVersion.objects.create(
@@ -42,3 +46,21 @@ def test_what_a_person_sets_decides_before_the_default() -> None:
     lock = resolve(index=index, roots=[Root("shelf", "bp-shelf")], config={"shelf": {"cache": False}})
 
     assert lock.applications() == ("shelf",)
+
+
+def test_what_a_person_sets_decides_what_a_checkout_counts() -> None:
+    published(default=False, footprint=(100_000, 100, 1))
+    PlanFactory.create(slug="m")
+    PriceFactory.create(kind="plan", reference="m", amount_minor=9_000, valid_from=START)
+
+    def priced(config: dict[str, Any]) -> PricedSelection:
+        chosen: Any = {"plan": "m", "blueprints": ["bp-shelf"], "addons": [], "bundle": ""}
+        return price_selection(**chosen, currency="OMR", at=NOW, config=config)
+
+    assert priced({}).lock.applications() == ("shelf",)
+    with pytest.raises(CapacityExceeded):
+        priced({"bp-shelf": {"cache": True}})
+    # Each is remembered for itself, and what another Blueprint was given is none of its business.
+    assert priced({"bp-cache": {"cache": True}}).lock.applications() == ("shelf",)
+    with pytest.raises(CapacityExceeded):
+        priced({"bp-shelf": {"cache": True}})

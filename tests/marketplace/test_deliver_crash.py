@@ -259,7 +259,7 @@ def test_what_is_not_saved_in_time_fails_with_a_reason(desk: Desk) -> None:
     assert change.status_reason == "It could not be saved in time. Our staff have been told."
     assert desk.repository().head() is None
 
-    changes.retry_change(change_id=change.pk, now=NOW + timedelta(minutes=32))
+    changes.retry_change(change_id=change.pk, actor="test", now=NOW + timedelta(minutes=32))
     recover(now=NOW + timedelta(minutes=33))
     change.refresh_from_db()
     assert (change.state, change.seq) == ("reconciling", 1)

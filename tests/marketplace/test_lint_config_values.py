@@ -65,7 +65,7 @@ def test_accepts(values: dict[str, Any]) -> None:
         ({"name": "a", "more": {"other": 1}}, "more"),
         ({"name": "a", "mail": {"mode": "none", "ref": "x"}}, "mail"),
         ({"name": "a", "mail": {"mode": "own"}}, "mail"),
-        ({"name": "a" * 70_000}, ""),
+        ({"name": "a" * 70_000}, "name"),
     ],
 )
 def test_refuses_and_names_the_place(values: Any, path: str) -> None:

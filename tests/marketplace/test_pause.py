@@ -6,9 +6,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from catalyst.core.errors import InvalidTransition
-from catalyst.core.gitops import yaml
+from catalyst.core.gitops import branch, yaml
 from catalyst.core.gitops.message import parse_trailers
-from catalyst.core.models import Outbox
+from catalyst.core.models import Incident, Outbox
 from marketplace import tasks
 from marketplace.models import Application, Change
 from marketplace.selectors import installed
@@ -220,7 +220,7 @@ def test_an_installation_in_flight_does_not_run_past_the_pause(desk: Desk) -> No
     changes.fail_change(change_id=waiting.pk, reason="The disk was full.", now=NOW)
     desk.tell("suspended", 20)
 
-    changes.retry_change(change_id=waiting.pk, now=LATER)
+    changes.retry_change(change_id=waiting.pk, actor="test", now=LATER)
     sweep_changes(owner="sweeper", now=LATER)
 
     assert replicas(desk, "uptime-kuma") == [0]
@@ -233,7 +233,7 @@ def test_control_without_the_rows_of_others_it_would_run(desk: Desk, monkeypatch
     desk.tell("suspended", 20)
     Application.objects.filter(slug="uptime-kuma").update(state="active")
 
-    changes.retry_change(change_id=waiting.pk, now=LATER)
+    changes.retry_change(change_id=waiting.pk, actor="test", now=LATER)
     sweep_changes(owner="sweeper", now=LATER)
 
     assert replicas(desk, "uptime-kuma") == [1]
@@ -249,13 +249,13 @@ def test_a_pause_that_was_replaced_cannot_be_tried_again(desk: Desk) -> None:
     desk.tell("resumed", 21)
 
     with pytest.raises(ChangeReplaced, match="A newer change has replaced this one"):
-        changes.retry_change(change_id=paused.pk, now=LATER)
+        changes.retry_change(change_id=paused.pk, actor="test", now=LATER)
 
     paused.refresh_from_db()
     assert (paused.state, paused.commit) == ("failed", "")
     assert states(desk) == {"shared-mysql": "active", "wordpress": "active"}
     with pytest.raises(InvalidTransition):
-        changes.retry_change(change_id=Change.objects.get(kind="resume").pk, now=LATER)
+        changes.retry_change(change_id=Change.objects.get(kind="resume").pk, actor="test", now=LATER)
 
 
 def test_a_pause_that_was_kept_waiting_is_late_rather_than_never(desk: Desk) -> None:
@@ -288,3 +288,35 @@ def test_another_organization_is_not_touched(desk: Desk, stranger: User) -> None
 
     assert states(desk) == {"shared-mysql": "active", "wordpress": "active"}
     assert len(desk.history()) == 1
+
+
+def test_a_pause_that_cannot_be_saved_for_too_long_is_an_incident_until_it_is_done(
+    desk: Desk, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(branch, "LOCK_WAIT_SECONDS", 0.05)
+    desk.deliver()
+    lock = desk.repository().path / "refs" / "heads" / "main.lock"
+    lock.touch()
+    news = subscription_news.read_news(desk.event("suspended", 20))
+    assert news is not None
+    change = subscription_news.plan_change(news=news, now=NOW)
+    assert change is not None
+
+    sweep_changes(owner="sweeper", now=LATER)
+    assert not Incident.objects.exists()
+    end_leases()
+    sweep_changes(owner="sweeper", now=NOW + changes.DEADLINE)
+
+    incident = Incident.objects.get()
+    assert (incident.kind, incident.subject, incident.resolved_at) == ("change_late", f"change:{change.pk}", None)
+    change.refresh_from_db()
+    assert (change.state, change.attempts, change.commit) == ("committing", 2, "")
+
+    lock.unlink()
+    end_leases()
+    sweep_changes(owner="sweeper", now=NOW + changes.DEADLINE)
+    change.refresh_from_db()
+    assert change.state == "reconciling"
+    assert Incident.objects.get().resolved_at is None
+    desk.cluster_says(change.commit, "shared-mysql", "wordpress")
+    assert Incident.objects.get().resolved_by == "system"

@@ -97,12 +97,12 @@ def test_newest_price_that_has_begun_wins() -> None:
         ({"plan": ""}, "/plan"),
         ({"plan": "M"}, "/plan"),
         ({"blueprints": ["bp-wordpress", "bp-nothing"]}, "/blueprints/1"),
-        ({"blueprints": ["bp-ghost"]}, "/blueprints/0"),
+        ({"blueprints": ["bp-twenty"]}, "/blueprints/0"),
         ({"blueprints": ["bp-mysql"]}, "/blueprints/0"),
         ({"blueprints": ["wordpress"]}, "/blueprints/0"),
         ({"addons": ["api-access", "waf"]}, "/addons/1"),
         ({"addons": ["nothing"]}, "/addons/0"),
-        ({"bundle": "starter-pack"}, "/bundle"),
+        ({"bundle": "comms-hub"}, "/bundle"),
         ({"bundle": "nothing"}, "/bundle"),
         ({"currency": "USD"}, "/plan"),
     ],
@@ -224,6 +224,25 @@ def test_bundle_that_staff_hold_back_gives_nothing() -> None:
     Bundle.objects.filter(slug="trio").update(state="soon")
 
     assert select(blueprints=["bp-gitea", "bp-vaultwarden", "bp-umami"]).total_minor == 9000
+
+
+@pytest.mark.parametrize(
+    ("bundle", "plan", "members", "discount", "total"),
+    [
+        ("starter-pack", "m", ["bp-wordpress", "bp-cal-com", "bp-umami"], -900, 8100),
+        ("business-suite", "l", ["bp-nextcloud", "bp-invoiceshelf", "bp-nocodb", "bp-bookstack"], -3200, 12800),
+    ],
+)
+def test_shipped_bundle_installs_what_is_sold_today_and_takes_its_discount_off_the_plan(
+    bundle: str, plan: str, members: list[str], discount: int, total: int
+) -> None:
+    selection = select(plan=plan, blueprints=[], bundle=bundle)
+
+    assert [line.reference for line in selection.lines if line.kind == "blueprint"] == members
+    assert lines(selection)[-1] == ("discount", bundle, discount)
+    assert (selection.total_minor, selection.monthly_minor) == (total, total - discount)
+    assert select(plan=plan, blueprints=members).total_minor == total
+    assert select(plan=plan, blueprints=members[1:]).total_minor == total - discount
 
 
 def test_private_blueprint_is_sold_to_its_own_organization_only() -> None:

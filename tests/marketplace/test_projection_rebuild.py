@@ -43,7 +43,7 @@ def test_rebuilt_rows_are_equal(desk: Desk) -> None:
     publish_events()
     sweep_changes(owner="sweeper", now=timezone.now() + timedelta(minutes=31))
     publish_events()
-    retry_change(change_id=second.pk, now=timezone.now())
+    retry_change(change_id=second.pk, actor="test", now=timezone.now())
     settle_changes(now=timezone.now())
     publish_events()
     before = rows()

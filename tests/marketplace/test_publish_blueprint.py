@@ -8,13 +8,20 @@ from marketplace.models import Blueprint, BlueprintVersion, Price
 from marketplace.services.blueprint_folder import read_folder
 from marketplace.services.oci.artifact import ArtifactRefused, read_manifest
 from marketplace.services.oci.cosign import signature_tag
+from marketplace.services.oci.registry import Location
 from marketplace.services.oci.trust import NobodyTrusted, fetch_signatures
 from marketplace.services.publish_blueprint import VersionTaken, publish_blueprint
 from marketplace.services.trusted_keys import revoke_key
-from tests.marketplace.catalogue_rows import NOW
+from tests.marketplace.catalogue_rows import NOW, load_catalogue
 from tests.marketplace.oci_shelf import NAME, Shelf, make_folder, new_key, packed
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def blocks(version: str) -> dict[str, str]:
+    """Say in blueprint.yaml that nothing older moves to this version."""
+    price = "pricing: {monthlyBaisa: 0}"
+    return {price: f"{price}\n  upgrades: {{blocks: [<{version}]}}"}
 
 
 def test_what_is_published_arrives_in_the_catalogue(shelf: Shelf, tmp_path: Path) -> None:
@@ -118,6 +125,90 @@ def test_the_newest_release_writes_the_card(shelf: Shelf, tmp_path: Path) -> Non
         titles.append(Blueprint.objects.get().title)
 
     assert titles == ["Trial", "Newest", "Newest"]
+    assert BlueprintVersion.objects.count() == 3
+
+
+def test_an_older_release_of_ours_leaves_the_card_of_a_newer_version_alone(shelf: Shelf, tmp_path: Path) -> None:
+    load_catalogue()
+    shelf.trust()
+    newer = {"title: Vaultwarden": "title: Vaultwarden Next"} | blocks("9.0.0")
+    shelf.publish(make_folder(tmp_path, version="9.0.0", slug="vaultwarden", **newer))
+    report = shelf.sync()
+    assert (len(report.created), report.refused) == (1, [])
+    before = Blueprint.objects.filter(name="bp-vaultwarden").values().get()
+    assert before["title"] == "Vaultwarden Next"
+    Blueprint.objects.filter(name="bp-vaultwarden").update(popular=not before["popular"])
+
+    again = load_catalogue()
+
+    # What the price list says of it, and no folder does, is followed all the same.
+    assert again.updated == ["blueprint vaultwarden"]
+    assert Blueprint.objects.filter(name="bp-vaultwarden").values().get() == before
+
+
+def test_a_name_is_not_taken_over_from_another_place(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.trust()
+    first = shelf.publish(make_folder(tmp_path))
+    assert shelf.sync().created == [first.reference]
+    before = Blueprint.objects.values().get()
+    other = Shelf(Location(shelf.location.host, f"{shelf.location.path}-other"), shelf.registry)
+    other.trust()
+    taken = other.publish(
+        make_folder(tmp_path, version="2.0.0", **{"title: Vaultwarden": "title: Taken"} | blocks("2.0.0"))
+    )
+
+    report = other.sync()
+
+    assert report.created == []
+    reason = f"bp-notes comes from {shelf.location}, and from no other place. Publish it under another name."
+    assert [(each.reference, each.reason) for each in report.refused] == [(taken.reference, reason)]
+    assert Blueprint.objects.values().get() == before
+    assert list(BlueprintVersion.objects.values_list("version", flat=True)) == ["1.0.0"]
+    next_one = shelf.publish(make_folder(tmp_path, version="1.1.0", **blocks("1.1.0")))
+    assert shelf.sync().created == [next_one.reference]
+
+
+def test_a_name_that_looks_like_one_on_the_shelf_is_refused(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.trust()
+    first = shelf.publish(make_folder(tmp_path, slug="notes-lab"))
+    assert shelf.sync().created == [first.reference]
+    shelf.publish(make_folder(tmp_path / "away", slug="notes-1ab", **{"title: Vaultwarden": "title: Other"}))
+
+    report = shelf.sync()
+
+    assert report.created == []
+    assert [refusal.reason[:20] for refusal in report.refused] == ["BP-N06 metadata.name"]
+    assert list(Blueprint.objects.values_list("name", flat=True)) == ["bp-notes-lab"]
+
+
+def test_a_circle_over_three_blueprints_is_refused(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.trust()
+
+    def put(slug: str, version: str, needs: str = "") -> str:
+        words = {"title: PostgreSQL": f"title: Store {slug}"} | (blocks(version) if version != "1.0.0" else {})
+        if needs:
+            edge = f"{{blueprint: bp-{needs}, version: '>=1.0.0 <3', alias: other, sharing: shared}}"
+            words["manifests:"] = f"depends: [{edge}]\n  manifests:"
+        folder = make_folder(tmp_path / slug / version, version=version, slug=slug, shipped="postgres", **words)
+        put_beside(folder, needs)
+        return shelf.publish(folder).reference
+
+    def put_beside(folder: Path, needs: str) -> None:
+        if needs:
+            words = {"title: PostgreSQL": f"title: Store {needs}"}
+            make_folder(folder.parent, slug=needs, shipped="postgres", **words)
+
+    created = [put("aa", "1.0.0"), put("bb", "1.0.0", "aa"), put("cc", "1.0.0", "bb")]
+    report = shelf.sync()
+    assert (sorted(report.created), report.refused) == (sorted(created), [])
+
+    # Beside its own folder nothing leads back; on the shelf bb needs aa, and cc needs bb.
+    put("aa", "1.1.0", "cc")
+    report = shelf.sync()
+
+    assert report.created == []
+    assert [refusal.reason[:19] for refusal in report.refused] == ["BP-D04 spec.depends"]
+    assert "bp-aa → bp-cc → bp-bb → bp-aa" in report.refused[0].reason
     assert BlueprintVersion.objects.count() == 3
 
 

@@ -8,7 +8,7 @@ from catalyst.core.errors import InvalidTransition
 from catalyst.core.models import Incident, Outbox
 from marketplace import tasks
 from marketplace.models import Application, ApplicationStatus, Change
-from marketplace.selectors.removal import find_removal, removable
+from marketplace.selectors.removal import find_removal
 from marketplace.services import changes, delivery, subscription_news
 from marketplace.services.changes import ChangeReplaced
 from marketplace.services.changes_sweep import settle_changes, sweep_changes
@@ -110,6 +110,34 @@ def test_a_removal_that_takes_too_long_fails_and_stays_shown(desk: Desk) -> None
     desk.cluster_says(bought.commit, "shared-mysql", "wordpress", message=GONE)
     change.refresh_from_db()
     assert (change.state, desk.statuses()) == ("succeeded", {})
+    assert Incident.objects.get(kind="change_failed").resolved_by == "system"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        {"severity": "error", "reason": "ReconciliationFailed", "message": "no space left"},
+        {"severity": "error", "reason": "ReconciliationSucceeded", "message": "no space left"},
+        {"reason": "Progressing"},
+    ],
+)
+def test_what_the_cluster_never_named_is_gone_only_when_the_whole_tree_is_applied(
+    desk: Desk, word: dict[str, str]
+) -> None:
+    desk.deliver()
+    change = desk.tell("canceled", 20)
+    assert change is not None
+
+    desk.cluster_says(change.commit, "applications", **word)
+
+    change.refresh_from_db()
+    assert change.state == "reconciling"
+    assert desk.statuses() == {"shared-mysql": "deleting", "wordpress": "deleting"}
+    assert not Application.objects.exclude(gone_at=None).exists()
+
+    desk.cluster_says(change.commit, "applications")
+    change.refresh_from_db()
+    assert (change.state, desk.statuses()) == ("succeeded", {})
 
 
 def test_only_what_was_listed_goes_with_what_nobody_else_needs(desk: Desk) -> None:
@@ -203,7 +231,7 @@ def test_an_installation_in_flight_cannot_be_brought_back(desk: Desk) -> None:
     desk.tell("canceled", 20)
 
     with pytest.raises(ChangeReplaced):
-        changes.retry_change(change_id=waiting.pk, now=LATER)
+        changes.retry_change(change_id=waiting.pk, actor="test", now=LATER)
     sweep_changes(owner="sweeper", now=LATER)
 
     assert folders(desk) == []
@@ -239,12 +267,12 @@ def test_a_removal_that_failed_leaves_its_place_to_the_newer_one(desk: Desk) -> 
     desk.deliver(desk.order_at(30, "OMN-2026-000002", "bp-uptime-kuma"), now=LATER)
     assert folders(desk) == ["uptime-kuma"]
 
-    changes.retry_change(change_id=removal.pk, now=LATER)
+    changes.retry_change(change_id=removal.pk, actor="test", now=LATER)
     sweep_changes(owner="sweeper", now=LATER)
 
     assert folders(desk) == ["uptime-kuma"]
     with pytest.raises(InvalidTransition):
-        changes.retry_change(change_id=removal.pk, now=LATER)
+        changes.retry_change(change_id=removal.pk, actor="test", now=LATER)
 
 
 def test_an_order_that_only_changes_the_plan_makes_no_change(desk: Desk) -> None:
@@ -262,18 +290,6 @@ def test_an_order_that_only_changes_the_plan_makes_no_change(desk: Desk) -> None
     tasks.deliver_order(type(message)(40, "order.paid", "order.paid:9", "", payload, NOW, 40))
 
     assert not Change.objects.exists()
-
-
-def test_what_can_be_removed_is_told_beforehand(desk: Desk) -> None:
-    desk.deliver(desk.order("OMN-2026-000001", "bp-wordpress", "bp-uptime-kuma"))
-
-    found = removable(desk.environment(), ["wordpress", "nothing-like-it"])
-
-    assert (found.removed, found.needed, found.missing) == (
-        ("shared-mysql", "wordpress"),
-        {},
-        ("nothing-like-it",),
-    )
 
 
 @pytest.mark.parametrize(

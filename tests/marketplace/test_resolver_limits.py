@@ -14,7 +14,6 @@ from marketplace.selectors.resolver import (
     Index,
     Root,
     Unresolvable,
-    find_cycle,
     solve,
 )
 from tests.marketplace.resolver_rows import catalogue, found, needs, version
@@ -114,35 +113,6 @@ def test_a_version_that_runs_in_a_circle_is_avoided() -> None:
     )
 
     assert found(solve(index=index, roots=[Root("aa", "bp-aa")])) == {"shared-bb": "1.0.0", "aa": "1.0.0"}
-
-
-@pytest.mark.parametrize(
-    ("edges", "cycle"),
-    [
-        ({"aa": "bb", "bb": "cc", "cc": "aa"}, ("bp-aa", "bp-bb", "bp-cc", "bp-aa")),
-        ({"aa": "bb", "bb": "cc", "cc": "bb"}, ("bp-bb", "bp-cc", "bp-bb")),
-        ({"aa": "aa"}, ("bp-aa", "bp-aa")),
-        ({"aa": "bb", "bb": "cc"}, ()),
-    ],
-)
-def test_a_cycle_is_found_before_it_is_published(edges: dict[str, str], cycle: tuple[str, ...]) -> None:
-    index = catalogue(*[version(name, "1.0.0", needs(below, "^1")) for name, below in edges.items()])
-
-    assert find_cycle(index) == cycle
-
-
-def test_a_cycle_counts_over_all_versions_and_conditions() -> None:
-    index = catalogue(
-        version("aa", "1.0.0"),
-        version("aa", "2.0.0", needs("bb", "^1", when="{{ .config.cache == true }}")),
-        version("bb", "1.0.0", needs("aa", "^1")),
-    )
-
-    assert find_cycle(index) == ("bp-aa", "bp-bb", "bp-aa")
-
-
-def test_a_cycle_search_takes_any_depth() -> None:
-    assert find_cycle(chain(5000)) == ()
 
 
 def test_work_grows_with_what_is_reached_not_with_the_index() -> None:

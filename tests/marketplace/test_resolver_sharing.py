@@ -153,5 +153,7 @@ def _row(name: str, **contract: Any) -> dict[str, Any]:
         "digest": "sha256:",
         "sharing": None,
         "footprint": None,
+        "blocks": None,
+        "accepts": None,
         **contract,
     }

@@ -189,5 +189,7 @@ def _row(name: str, source: str, text: str | None) -> dict[str, object]:
         "depends": None,
         "sharing": None,
         "footprint": None,
+        "blocks": None,
+        "accepts": None,
         "config_schema": None,
     }

@@ -23,5 +23,5 @@ def test_four_starts_at_once_make_one_catalogue() -> None:
 
     assert created[:3] == [0, 0, 0]
     assert created[3] > 100
-    assert (Blueprint.objects.count(), BlueprintVersion.objects.count()) == (30, 16)
+    assert (Blueprint.objects.count(), BlueprintVersion.objects.count()) == (42, 28)
     assert Price.objects.values("kind", "reference", "currency").distinct().count() == Price.objects.count()

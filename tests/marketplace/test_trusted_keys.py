@@ -1,7 +1,11 @@
 """Which key may sign for which place: one place is one shelf, a key is for ever trusted or for ever revoked."""
 
-from datetime import timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,6 +13,7 @@ from django.db import InternalError, connection
 from django.db.utils import IntegrityError, ProgrammingError
 
 from marketplace.models import Blueprint, BlueprintVersion, Price, TrustedKey
+from marketplace.services import trusted_keys
 from marketplace.services.oci.keys import KeyRefused, fingerprint, public_pem
 from marketplace.services.oci.registry import LocationRefused, Registry, read_location
 from marketplace.services.oci.trust import NobodyTrusted, keys_for
@@ -35,6 +40,10 @@ def add(**values: object) -> TrustedKey:
         "now": START,
     }
     return trust_key(**(words | values))  # type: ignore[arg-type]
+
+
+def an_organizations_folder(root: Path) -> Path:
+    return make_folder(root, **{"visibility: listed": "visibility: private"}).rename(root / NAME)
 
 
 def test_a_key_is_trusted_from_now_on_and_written_into_the_audit_trail() -> None:
@@ -89,6 +98,37 @@ def test_one_place_serves_one_shelf() -> None:
     with pytest.raises(KeyNotAdded, match="another shelf"):
         add(source="sovereign")
     assert TrustedKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_two_at_once_do_not_give_one_place_two_shelves(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=1)
+    check = trusted_keys._check_place
+
+    def check_together(*args: Any, **words: Any) -> None:
+        check(*args, **words)
+        with suppress(threading.BrokenBarrierError):
+            both.wait()
+
+    def attempt(source: str) -> str:
+        try:
+            add(source=source)
+        except KeyNotAdded:
+            return "refused"
+        else:
+            return "added"
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(trusted_keys, "_check_place", check_together)
+    if not waits:
+        # Without the waiting both find the place free: this is the fault that the other case is there for.
+        monkeypatch.setattr(trusted_keys, "wait_for_others", lambda: None)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        outcomes = sorted(pool.map(attempt, ["public", "sovereign"]))
+
+    assert outcomes == (["added", "refused"] if waits else ["added", "added"])
+    assert TrustedKey.objects.count() == outcomes.count("added")
 
 
 def test_a_revoked_key_is_never_believed_again() -> None:
@@ -146,7 +186,7 @@ def test_what_an_organization_trusts_stays_with_it_and_sets_no_price(
 ) -> None:
     key = public_pem(shelf.key.public_key()).encode()
     add(pem=key, location=str(shelf.location), source="org", organization=organization)
-    shelf.publish(make_folder(tmp_path, **{"visibility: listed": "visibility: private"}), source="org")
+    shelf.publish(an_organizations_folder(tmp_path), source="org")
 
     report = shelf.sync()
 
@@ -159,7 +199,7 @@ def test_what_an_organization_trusts_stays_with_it_and_sets_no_price(
 
 def test_a_shelf_shows_nothing_that_it_cannot(shelf: Shelf, tmp_path: Path) -> None:
     shelf.trust()
-    shelf.publish(make_folder(tmp_path, **{"visibility: listed": "visibility: private"}), source="org")
+    shelf.publish(an_organizations_folder(tmp_path), source="org")
 
     assert [reason[:22] for reason in shelf.reasons()] == ["BP-N04 spec.visibility"]
 
@@ -182,6 +222,19 @@ def test_the_commands_do_the_whole_of_it(shelf: Shelf, tmp_path: Path, capsys: p
     ]
     call_command("trust_key", f"--revoke={key.pk}")
     assert capsys.readouterr().out == "Revoked; 1 versions yanked.\n"
+
+
+def test_the_command_takes_the_end_of_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cosign.pub").write_text(public_pem(new_key().public_key()))
+    words = ["--publisher=Notes Inc.", f"--for={PLACE}", f"--key={tmp_path}/cosign.pub"]
+
+    for wrong, reason in (("2001-01-01", "lies ahead"), ("soon", "--expires"), ("2031-02-30", "--expires")):
+        with pytest.raises(CommandError, match=reason):
+            call_command("trust_key", *words, f"--expires={wrong}")
+    assert not TrustedKey.objects.exists()
+    call_command("trust_key", *words, "--expires=2099-12-31")
+
+    assert TrustedKey.objects.get().expires_at == datetime(2099, 12, 31, tzinfo=UTC)
 
 
 def test_the_commands_say_what_is_wrong(tmp_path: Path, shelf: Shelf) -> None:

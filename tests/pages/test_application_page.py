@@ -32,7 +32,12 @@ def desk(sovereign: Sovereign, organization: Organization, org_admin: User, cata
     ready(desk, desk.deliver(desk.order("OMN-2026-000001", "bp-wiki")))
     publish("sql", "1.1.0", kind="service")
     publish(
-        "wiki", "1.2.1", depends=[needs("sql", "^1.1", "db")], is_security=True, changelog="Closes a hole <script>."
+        "wiki",
+        "1.2.1",
+        depends=[needs("sql", "^1.1", "db")],
+        footprint=(200, 100, 1),
+        is_security=True,
+        changelog="Closes a hole <script>.",
     )
     return desk
 
@@ -102,6 +107,24 @@ def test_an_upgrade_is_looked_at_and_then_confirmed(desk: Desk, reader: Client) 
     assert "The upgrade has begun." in html
     commit_changes(environment_id=desk.environment().pk, owner="worker-1", now=timezone.now())
     assert installed(desk) == {"shared-sql": "1.1.0", "wiki": "1.2.1"}
+
+
+def test_a_version_outside_the_range_can_be_asked_for(desk: Desk, reader: Client) -> None:
+    publish("wiki", "2.0.0", depends=[needs("sql", "^1.1", "db")], spec={"upgrades": {"from": ["1.x"]}})
+    html = page(reader, WIKI)
+    assert f'href="{UPGRADE}?range=%5E2.0.0"' in html
+
+    html = page(reader, f"{UPGRADE}?range=%5E2.0.0")
+    assert 'name="range" value="^2.0.0"' in html
+    reader.post(UPGRADE, {"range": "^2.0.0"})
+
+    assert Change.objects.get(kind="upgrade").edits.get(application__slug="wiki").version_range == "^2.0.0"
+
+
+def test_a_suspended_environment_is_not_upgraded(desk: Desk, reader: Client) -> None:
+    desk.tell("suspended", 20)
+
+    assert "This Environment is suspended. Pay what is due" in page(reader, UPGRADE, 409)
 
 
 def test_a_refusal_says_what_to_do(reader: Client) -> None:

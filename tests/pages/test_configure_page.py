@@ -102,7 +102,7 @@ def test_what_is_saved_becomes_one_commit(reader: Client, desk: Desk) -> None:
     assert row.config == {"title": "Manuals", "cache": True}
     assert row.bindings == {"cache": "wiki-cache"}
     commit = desk.history()[-1]
-    assert commit.message.startswith("configure wiki: title, cache; install wiki-cache (bp-cache 1.0.0)\n")
+    assert commit.message.startswith("configure wiki: cache, title; install wiki-cache (bp-cache 1.0.0)\n")
     assert "A better name." in commit.message
     assert 'values: "Manuals"' in shown_of(desk, "wiki")
 
@@ -117,8 +117,8 @@ def test_sent_twice_it_is_one_change(reader: Client) -> None:
 def test_what_does_not_fit_comes_back_with_a_link_to_its_field(reader: Client) -> None:
     html = send(reader, 422, **{"config.title": " ", "config.limit": "10"})
 
-    assert html.count('<a href="#id_config.title">Fill this in.</a>') == 1
-    assert html.count('<a href="#id_config.limit">Enter 9 or less.</a>') == 1
+    assert html.count('<a href="#id_config.title">title: Fill this in.</a>') == 1
+    assert html.count('<a href="#id_config.limit">Limit: Enter 9 or less.</a>') == 1
     assert '<details class="fold" open>' in html
     assert html.count('aria-invalid="true"') == 2
     assert nothing_changed()

@@ -23,6 +23,7 @@ from billing.services.checkout_types import CheckoutOutcome, CheckoutRequest, Re
 from billing.services.quotes import quote_selection
 from catalyst.core import idempotency, names
 from catalyst.core.http.address import client_address
+from marketplace.services.selection_settings import check_settings
 from tenancy.api.authentication import token_of
 from tenancy.api.scoping import get_organization, get_organization_and_sovereign
 from tenancy.models import Organization, Sovereign, User
@@ -46,14 +47,16 @@ class QuoteListView(BillingView):
         organization = get_organization(request, slug, _BUY)
         data = QuoteInput(data=request.data)
         data.is_valid(raise_exception=True)
-        quote, _priced = quote_selection(
+        selection = _selection(data.validated_data)
+        quote, priced = quote_selection(
             organization=organization,
             sovereign=get_sovereign(),
-            selection=_selection(data.validated_data),
+            selection=selection,
             voucher_code=data.validated_data["voucher_code"],
             guesser=guesser_of(request, organization),
             now=timezone.now(),
         )
+        check_settings(priced.settings, selection.config, buyer_email=cast(User, request.user).email)
         return Response(quote.as_json())
 
 
@@ -145,6 +148,7 @@ def _selection(data: dict[str, Any]) -> Selection:
         blueprints=tuple(data["blueprints"]),
         addons=tuple(data["addons"]),
         bundle=data["bundle"],
+        config=data["config"],
     )
 
 

@@ -138,6 +138,7 @@ def _selection(data: dict[str, Any]) -> ChangeSelection:
         add_addons=tuple(dict.fromkeys(data["add"]["addons"])),
         remove_applications=tuple(dict.fromkeys(data["remove"]["applications"])),
         remove_addons=tuple(dict.fromkeys(data["remove"]["addons"])),
+        config=data["add"]["config"],
     )
 
 

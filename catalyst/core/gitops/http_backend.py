@@ -92,6 +92,8 @@ def _start(request: HttpRequest, repository_path: Path, path_info: str, query: s
         "http.getanyfile": "false",
         "http.uploadpack": "true",
         "uploadpack.allowFilter": "true",
+        # What we write down for ourselves is nobody's to fetch.
+        "uploadpack.hideRefs": "refs/catalyst",
         "uploadpackfilter.tree.maxDepth": "8",
         "transfer.fsckObjects": "true",
         "pack.threads": "1",

@@ -24,6 +24,7 @@ from catalyst.core.gitops.http_backend import git_environment, git_program
 from catalyst.core.gitops.pack_limits import PackRefused, check_pack
 from catalyst.core.gitops.process import Program
 from catalyst.core.gitops.push_protocol import MAIN_REFERENCE
+from catalyst.core.gitops.repository import ObjectMissing
 
 #: Who pushed last, beside the branch: a commit names whoever its author says.
 _NOTE: Final = "refs/catalyst/pushed"
@@ -77,6 +78,18 @@ def pushed_by(path: Path, commit: str) -> str:
     return name if sha == commit else ""
 
 
+def read_commit(path: Path, sha: str) -> pygit2.Commit:
+    """Return a commit that the repository at ``path`` has.
+
+    :raises ObjectMissing: it has not.
+    """
+    repository = pygit2.Repository(str(path), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+    found: Any = repository.get(sha)
+    if not isinstance(found, pygit2.Commit):
+        raise ObjectMissing(_("There is no such commit."))
+    return found
+
+
 @contextmanager
 def receiving(path: Path) -> Iterator[None]:
     """Hold the repository for one push; the operating system lets go of it when the process dies.
@@ -125,9 +138,7 @@ def _index(path: Path, quarantine: Path, pack: bytes) -> None:
         arguments = [git_program(), "index-pack", "--stdin", "--strict", "--fix-thin"]
         code = Program(arguments, folder=path, environment=environment, stdin=body).wait()
     if code != 0:
-        raise PackRefused(
-            _("Git does not accept these objects. Run git fsck, mend what it names, and push again.")
-        )
+        raise PackRefused(_("Git does not accept these objects. Run git fsck, mend what it names, and push again."))
 
 
 def _move_packs(source: Path, target: Path) -> None:

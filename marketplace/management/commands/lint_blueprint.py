@@ -38,9 +38,7 @@ class Command(BaseCommand):
 
     def _write(self, findings: tuple[Finding, ...]) -> None:
         for each in findings:
-            word = "warning" if each.is_warning else "refused"
-            text = f"{each.rule} {each.field}".rstrip()
-            self.stdout.write(f"{each.file}:{each.line}: {word} {text}: {each.problem} {each.fix}")
+            self.stdout.write(each.as_line())
         warnings = sum(each.is_warning for each in findings)
         self.stdout.write(f"{len(findings) - warnings} refused, {warnings} warnings.")
 

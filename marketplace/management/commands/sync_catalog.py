@@ -34,6 +34,7 @@ class Command(BaseCommand):
         report = sync_catalog(blueprints_root=blueprints, now=timezone.now())
         for label in report.conflicts:
             self.stderr.write(f"{label} is published with other bytes; raise its version to publish the change.")
+        self._name_unpriced(report.unpriced)
         self.stdout.write(f"Catalogue: {len(report.created)} created, {len(report.updated)} updated.")
 
     def _from_registry(self, place: str, login: Path | None) -> None:
@@ -42,5 +43,10 @@ class Command(BaseCommand):
         report = sync_registry(registry=registry, location=location, now=timezone.now())
         for refusal in report.refused:
             self.stderr.write(f"{refusal.reference}: {refusal.reason}")
+        self._name_unpriced(report.unpriced)
         counts = f"{len(report.created)} taken, {report.known} known, {len(report.refused)} refused"
         self.stdout.write(f"{location}: {counts}.")
+
+    def _name_unpriced(self, labels: list[str]) -> None:
+        for label in labels:
+            self.stderr.write(f"{label} has no price in the currency of this Sovereign; set one before it can be sold.")

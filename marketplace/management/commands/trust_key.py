@@ -1,5 +1,6 @@
 """``manage.py trust_key`` and its opposite: which publisher's key may sign the Blueprints of which place."""
 
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--key", type=Path, metavar="FILE", help="cosign.pub")
         parser.add_argument("--source", choices=TrustedKey.Source.values, default=TrustedKey.Source.PUBLIC)
         parser.add_argument("--organization", metavar="SLUG", help="With --source org.")
+        parser.add_argument("--expires", type=_end, metavar="DATE", help="Not believed from that day on, in UTC.")
         parser.add_argument("--revoke", type=int, metavar="ID", help="Yanks all that this key signed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,6 +58,11 @@ class Command(BaseCommand):
             pem=pem,
             source=options["source"],
             organization=organization,
+            expires_at=options["expires"],
             actor=_ACTOR,
             now=timezone.now(),
         )
+
+
+def _end(text: str) -> datetime:
+    return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC)

@@ -20,7 +20,7 @@ from marketplace.selectors.resolver.graph import (
     Root,
     Unresolvable,
 )
-from marketplace.selectors.resolver.paths import find_cycle
+from marketplace.selectors.resolver.obstacles import Obstacle, find_obstacle
 from marketplace.selectors.resolver.problem import Demand, ranked
 from marketplace.selectors.resolver.search import Wall
 from marketplace.selectors.resolver.solve import solve
@@ -40,12 +40,13 @@ __all__ = [
     "Lock",
     "LockEntry",
     "Moves",
+    "Obstacle",
     "Options",
     "Relaxation",
     "Root",
     "Unresolvable",
     "Wall",
-    "find_cycle",
+    "find_obstacle",
     "ranked",
     "solve",
 ]

@@ -49,7 +49,8 @@ class Edge:
 class Candidate:
     """One published version that the reader may install.
 
-    ``blocks`` are ranges of versions that may never move here; ``defaults`` is the configuration nobody gave.
+    ``blocks`` are ranges of versions that may never move here, ``accepts`` of those that may (empty: any other);
+    ``defaults`` is the configuration nobody gave.
     """
 
     blueprint: str
@@ -61,6 +62,7 @@ class Candidate:
     depends: tuple[Edge, ...] = ()
     sharing: tuple[str, ...] = ("shared", "dedicated")
     blocks: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
@@ -125,12 +127,14 @@ class Options:
     """How to resolve.
 
     ``upgrade`` names locked Applications that take the newest version allowed, ``unlocked`` those that may move when
-    something forces it, both also with ``Moves.NONE``. ``config`` maps Applications to what people set.
+    something forces it, both also with ``Moves.NONE``. ``config`` maps Applications to what people set; ``configured``
+    names locked ones whose conditions are decided anew by it.
     """
 
     moves: Moves = Moves.MINIMAL
     upgrade: frozenset[str] = frozenset()
     unlocked: frozenset[str] = frozenset()
+    configured: frozenset[str] = frozenset()
     choices: tuple[Choice, ...] = ()
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 

@@ -6,7 +6,7 @@ Source: blueprints.md §5 of the design.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from marketplace.selectors.resolver.graph import MAX_DEPTH, Index
+from marketplace.selectors.resolver.graph import MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +29,6 @@ def find_fault(edges: Mapping[str, Sequence[str]], blueprint_of: Mapping[str, st
         if len(path) > MAX_DEPTH:
             return Fault("deep", path[: MAX_DEPTH + 1])
     return None
-
-
-def find_cycle(index: Index) -> tuple[str, ...]:
-    """Return the names of a cycle among Blueprints, the first one again at the end, or nothing.
-
-    All versions count and all conditions are taken as true: a cycle is refused when a version is published, so that
-    no choice of versions can ever run into one.
-    """
-    below = {name: sorted({edge.blueprint for each in index[name] for edge in each.depends}) for name in sorted(index)}
-    done: set[str] = set()
-    for start, needed in below.items():
-        path, waiting = {start: None}, [iter(needed)]
-        while path:
-            name = next(waiting[-1], None)
-            if name is None:
-                done.add(path.popitem()[0])
-                waiting.pop()
-            elif name in path:
-                names = list(path)
-                return (*names[names.index(name) :], name)
-            elif name not in done:
-                path[name] = None
-                waiting.append(iter(below.get(name, ())))
-    return ()
 
 
 def _way_back(start: str, edges: Mapping[str, Sequence[str]], blueprint_of: Mapping[str, str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from marketplace.selectors.resolver.graph import (
     Root,
     Unresolvable,
 )
+from marketplace.selectors.resolver.obstacles import find_obstacle
 from marketplace.selectors.version_ranges import is_allowed, parse_version
 
 
@@ -128,11 +129,14 @@ class Problem:
         if key not in self._needs:
             edges = sorted(candidate.depends, key=lambda edge: edge.alias)
             self.budget.spend(len(edges))
-            if stays and entry is not None:
+            if stays and entry is not None and application not in self.options.configured:
                 edges = [edge for edge in edges if edge.alias in entry.bindings]
             else:
                 edges = [edge for edge in edges if self._is_active(application, candidate, edge)]
-            self._needs[key] = tuple(self._need(application, candidate, edge, stays=stays) for edge in edges)
+            known = entry.bindings if stays and entry is not None else {}
+            self._needs[key] = tuple(
+                self._need(application, candidate, edge, stays=edge.alias in known) for edge in edges
+            )
         return self._needs[key]
 
     def fact(self, what: Hashable, owner: str) -> int:
@@ -183,13 +187,7 @@ class Problem:
         locked = entry.candidate
         newer: list[Candidate] = []
         if self.options.may_move(entry.application):
-            newer = [
-                each
-                for each in self.index.get(locked.blueprint, ())
-                if each.source == locked.source
-                and parse_version(each.version) > parse_version(locked.version)
-                and not any(is_allowed(locked.version, blocked) for blocked in each.blocks)
-            ]
+            newer = [each for each in self.index.get(locked.blueprint, ()) if not find_obstacle(locked, each)]
         if self.options.prefers_newest(entry.application):
             candidates = ranked([*newer, locked])
         else:
@@ -218,7 +216,10 @@ class Problem:
         if choice and choice.bind:
             return choice.bind, "bound"
         if choice or edge.sharing == "dedicated":
-            return f"{application}-{edge.alias}", "own"
+            own = f"{application}-{edge.alias}"
+            # It came for this very Application before, and was left where it is when that needed it no more.
+            is_back = self._runs(own, edge.blueprint) and application in self.locked[own].requested_by
+            return own, "kept" if is_back else "own"
         return self._shared(edge.blueprint), "shared"
 
     def _runs(self, application: str, blueprint: str) -> bool:

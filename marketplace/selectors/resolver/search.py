@@ -1,9 +1,10 @@
 """The search: depth first, the Application with the fewest candidates next, jumping back to a cause.
 
 Each Application takes its best candidate that leaves every other one at least one; Applications that failed before come
-earlier. When an Application has none left, the search returns to the latest decision that had a part in it, skips those
-that had none, and remembers the facts that cannot be true together. None of this loses a solution. So in the answer no
-single Application could have a better version with all others as they are.
+earlier, and what a person wants to upgrade comes first. When an Application has none left, the search returns to the
+latest decision that had a part in it, skips those that had none, and remembers the facts that cannot be true together.
+None of this loses a solution. So in the answer no single Application could have a better version with all others as
+they are.
 
 Source: blueprints.md §5 of the design. Jumping back: P. Prosser, "Hybrid algorithms for the constraint satisfaction
 problem" (1993). Order: F. Boussemart and others, "Boosting systematic search by weighting constraints" (2004).
@@ -127,10 +128,19 @@ class Search:
     def _next(self) -> _Node | None:
         waiting = [node for node in self._nodes.values() if node.chosen < 0]
         self.problem.budget.spend(1 + len(self._nodes) // 10)
-        failures = self._failures
-        return min(
-            waiting, key=lambda node: (node.domain.bit_count() / (1 + failures[node.name]), node.name), default=None
-        )
+        failures, upgrade = self._failures, self.problem.options.upgrade
+
+        def turn(node: _Node) -> tuple[int, float, str]:
+            rank = self._rank(node.name) if upgrade else 0
+            return rank, node.domain.bit_count() / (1 + failures[node.name]), node.name
+
+        return min(waiting, key=turn, default=None)
+
+    def _rank(self, application: str) -> int:
+        """Let what a person wants to upgrade choose first, and what was bought before what came along with it."""
+        if application not in self.problem.options.upgrade:
+            return 2
+        return int(self._came_along(application))
 
     def _place(self, node: _Node, place: int, step: _Step) -> set[int] | None:
         """Choose one candidate and put its needs; return None, or the facts for which it cannot be."""
@@ -280,8 +290,11 @@ class Search:
         return recorded | came | {name for name in stayed if self._has_moved(name)}
 
     def _has_moved(self, application: str) -> bool:
+        """Tell whether what it needs was decided anew: by another version, or by another configuration."""
         node = self._nodes.get(application)
-        return node is not None and not node.pool.stay >> node.chosen & 1
+        if node is None:
+            return False
+        return application in self.problem.options.configured or not node.pool.stay >> node.chosen & 1
 
     def _bindings(self, node: _Node) -> dict[str, str]:
         entry = self.problem.locked.get(node.name)

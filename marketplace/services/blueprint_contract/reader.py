@@ -32,6 +32,12 @@ class Finding:
         where = f"{place}, line {self.line}" if self.line else place
         return f"{self.rule} {where}: {self.problem} {self.fix}"
 
+    def as_line(self) -> str:
+        """Return it as a terminal shows it, to an author and to whoever pushes."""
+        word = "warning" if self.is_warning else "refused"
+        text = f"{self.rule} {self.field}".rstrip()
+        return f"{self.file}:{self.line}: {word} {text}: {self.problem} {self.fix}"
+
 
 class ContractRefused(DomainError):
     """The document breaks rules of the Blueprint contract; ``findings`` lists all of them."""

@@ -25,7 +25,8 @@ class Card:
 class Dependency:
     """One edge: ``range`` is npm-style and bounded, ``sharing`` is ``shared``, ``dedicated`` or ``singleton``.
 
-    ``when`` is a condition on the configuration (empty: always); ``values`` go to the service as its configuration.
+    ``when`` is a condition on the configuration (empty: always). Of ``values`` the names are judged when it is
+    published; nothing hands them to the service yet.
     """
 
     blueprint: str

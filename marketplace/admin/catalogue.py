@@ -1,4 +1,4 @@
-"""The staff's view of the catalogue: rows are curated and retired, prices gain versions, versions are only read."""
+"""The staff's view of the catalogue: rows are curated and retired, prices gain versions."""
 
 from typing import Any, ClassVar
 
@@ -83,7 +83,7 @@ class BundleAdmin(CuratedAdmin):
 
 class VersionInline(ReadOnlyInline):
     model = BlueprintVersion
-    fields = ("version", "digest", "published_at", "yanked_at")
+    fields = ("version", "state", "digest", "published_at", "yanked_at")
     ordering = ("-major", "-minor", "-patch")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BlueprintVersion]:
