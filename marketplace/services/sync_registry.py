@@ -7,13 +7,13 @@ Source: blueprints.md §6 of the design.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import structlog
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from catalyst.core.database import use_case
@@ -23,18 +23,28 @@ from marketplace.models import Availability, Blueprint, BlueprintVersion, Catego
 from marketplace.selectors.version_ranges import parse_version
 from marketplace.services.blueprint_contract import ContractRefused
 from marketplace.services.blueprint_folder import BlueprintFolder
-from marketplace.services.blueprint_lint import Artifact, Shelf, is_refused, lint_files, published_versions
 from marketplace.services.catalogue_seed import card_of_folder
-from marketplace.services.oci.artifact import ArtifactRefused, read_manifest
+from marketplace.services.oci.artifact import ArtifactRefused, Descriptor, read_manifest
 from marketplace.services.oci.pack import unpack
 from marketplace.services.oci.registry import Location, Registry
 from marketplace.services.oci.trust import fetch_signatures, find_signer, keys_for
-from marketplace.services.sync_catalog import SyncReport, first_prices, record_version, settle_row, wait_for_others
+from marketplace.services.sync_ahead import work_ahead
+from marketplace.services.sync_catalog import (
+    SyncReport,
+    first_prices,
+    is_newest,
+    settle_row,
+    version_row,
+    wait_for_others,
+)
+from marketplace.services.sync_shelf import RunShelf, in_pieces
 
 logger = structlog.get_logger(__name__)
 
 #: Signatures, bills and attestations lie under tags that name what they belong to.
 _ATTACHMENT = re.compile(r"sha256-[0-9a-f]{64}(?:\.[a-z]{1,16})?")
+#: So many versions of one Blueprint are registered in one transaction.
+_PIECE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +57,20 @@ class Refusal:
 
 @dataclass(slots=True)
 class RegistryReport:
-    """What one run did. ``known`` counts versions that were here before: they are for ever, so nobody asks again."""
+    """What one run did. ``known`` counts versions that were here before: they are for ever, so nobody asks again.
+
+    ``unpriced`` is that of ``SyncReport``.
+    """
 
     created: list[str] = field(default_factory=list)
     known: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    unpriced: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A linted Blueprint out of bytes that ``signer`` signed. ``digest`` is the manifest's."""
+    """A Blueprint out of bytes that ``signer`` signed; nothing is linted yet. ``digest`` is the manifest's."""
 
     folder: BlueprintFolder
     digest: str
@@ -72,23 +86,29 @@ def sync_registry(*, registry: Registry, location: Location, now: datetime) -> R
     :raises RegistryUnavailable: the registry does not even list what it has.
     """
     keys = keys_for(location, at=now)
+    run = _Run(registry, location, keys, now)
     known = _known_versions(keys[0])
-    report = RegistryReport()
     waiting = []
-    for name in sorted(registry.repositories(location.path)):
-        versions = _list_versions(registry, location, name, report)
-        report.known += sum(1 for each in versions if each in known)
-        waiting += _take_each(registry, location, [each for each in versions if each not in known], keys, report, now)
-    while waiting:  # what depends on a Blueprint that came later in the alphabet fits now
-        left = _take_each(registry, location, waiting, keys, report, now)
+    for name, tags in run.lists(sorted(registry.repositories(location.path))):
+        run.report.known += sum(1 for tag in tags if (name, tag) in known)
+        waiting += [(name, tag) for tag in tags if (name, tag) not in known]
+    while waiting:  # what depends on a Blueprint that came later in the alphabet fits in the next round
+        left = run.take(waiting)
         waiting = left if len(left) < len(waiting) else []
-    return report
+    run.report.refused = list(run.refused.values())
+    return run.report
 
 
 def verify_artifact(
-    registry: Registry, repository: str, *, name: str, tag: str, keys: Sequence[TrustedKey]
+    registry: Registry,
+    repository: str,
+    *,
+    name: str,
+    tag: str,
+    keys: Sequence[TrustedKey],
+    blobs: dict[str, bytes] | None = None,
 ) -> Verified:
-    """Read one tag, once, and prove and lint what it names.
+    """Read one tag, once, and prove what it names. ``blobs`` keeps proven parts for others of the same repository.
 
     :raises ArtifactRefused: it is not there, not signed by one of ``keys``, or not what a Blueprint looks like.
     :raises ContractRefused: the Blueprint breaks the contract.
@@ -103,97 +123,168 @@ def verify_artifact(
         manifest,
         name=name,
         version=tag,
-        fetch=lambda layer: registry.blob(repository, layer.digest, size=layer.size),
+        fetch=lambda layer: _fetch_blob(registry, repository, layer, blobs if blobs is not None else {}),
     )
-    _lint(folder, signer)
     return Verified(folder, manifest.digest, signer)
 
 
+def _fetch_blob(registry: Registry, repository: str, layer: Descriptor, blobs: dict[str, bytes]) -> bytes:
+    known = blobs.get(layer.digest)
+    if known is None or len(known) != layer.size:
+        known = blobs[layer.digest] = registry.blob(repository, layer.digest, size=layer.size)
+    return known
+
+
+def register_version(*, verified: Verified, reference: str, now: datetime) -> SyncReport:
+    """Put one verified version into the catalogue; see ``register_versions``."""
+    return register_versions(verified=[verified], reference=reference, now=now)
+
+
 @use_case
-def register_version(*, verified: Verified, reference: str, now: datetime) -> None:
-    """Put one verified version into the catalogue, with its card when it is the newest.
+def register_versions(*, verified: Sequence[Verified], reference: str, now: datetime) -> SyncReport:
+    """Put verified versions of one Blueprint into the catalogue, from old to new; the newest writes the card.
 
-    :raises ArtifactRefused: its key was revoked meanwhile, or its category does not exist.
+    :raises ArtifactRefused: a key was revoked meanwhile, a category does not exist, or the Blueprint comes from
+        another place. Nothing is registered then.
     """
+    report = SyncReport()
     wait_for_others()
-    # Revoking locks this row too.
-    signer = TrustedKey.objects.select_for_update(of=("self",)).get(pk=verified.signer.pk)
-    if signer.revoked_at is not None:
+    # Revoking locks these rows too.
+    signers = TrustedKey.objects.select_for_update(of=("self",)).order_by("pk")
+    if any(signers.filter(pk__in={each.signer.pk for each in verified}).values_list("revoked_at", flat=True)):
         raise ArtifactRefused(_("The key that signed it was revoked."))
-    contract = verified.folder.contract
+    signer, name = verified[0].signer, verified[0].folder.contract.name
     rows = Blueprint.objects.select_related("category")
-    present = rows.filter(source=signer.source, organization=signer.organization_id, name=contract.name).first()
-    if present and present.versions.filter(version=contract.version).exists():
-        return
-    blueprint = present if present and not _is_newest(present, contract.version) else _card(present, verified, signer)
-    record_version(blueprint.pk, verified.folder, digest=verified.digest, signer_id=signer.pk, reference=reference)
+    present = rows.filter(source=signer.source, organization=signer.organization_id, name=name).first()
+    versions = _versions_of(present, signer) if present else []
+    fresh = [each for each in verified if each.folder.contract.version not in versions]
+    writers = []
+    for each in fresh:
+        if is_newest(each.folder.contract.version, versions):
+            writers.append(each)
+        versions.append(each.folder.contract.version)
+    if not fresh:
+        return report
+    blueprint: Any = _card(present, writers[-1], signer) if writers else present
+    BlueprintVersion.objects.bulk_create(
+        version_row(blueprint.pk, each.folder, digest=each.digest, signer_id=each.signer.pk, reference=reference)
+        for each in fresh
+    )
+    contract = fresh[0].folder.contract
     if signer.source != TrustedKey.Source.ORG and contract.kind != Blueprint.Kind.SERVICE:
-        first_prices([(Price.Kind.BLUEPRINT, contract.name, contract.monthly_minor)], now=now, report=SyncReport())
+        first_prices([(Price.Kind.BLUEPRINT, name, contract.monthly_minor)], now=now, report=report)
+    return report
 
 
-def _list_versions(registry: Registry, location: Location, name: str, report: RegistryReport) -> list[tuple[str, str]]:
-    """List what a repository has as (name, tag), from old to new; nothing when it has no name or no list for us."""
-    try:
-        if re.fullmatch(BLUEPRINT, name) is None:
-            raise ArtifactRefused(_("Its name is not that of a Blueprint, like bp-wiki."))
-        tags = registry.tags(location.repository(name))
-    except DomainError as error:
-        report.refused.append(Refusal(f"{location}/{name}", error.message))
-        return []
-    return [(name, tag) for tag in sorted(tags, key=_order) if not _ATTACHMENT.fullmatch(tag)]
+@dataclass(slots=True)
+class _Run:
+    """One run: where from, what is believed, and what came of it so far."""
 
+    registry: Registry
+    location: Location
+    keys: Sequence[TrustedKey]
+    now: datetime
+    report: RegistryReport = field(default_factory=RegistryReport)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    _shelf: RunShelf | None = None
 
-def _take_each(
-    registry: Registry,
-    location: Location,
-    versions: Sequence[tuple[str, str]],
-    keys: Sequence[TrustedKey],
-    report: RegistryReport,
-    now: datetime,
-) -> list[tuple[str, str]]:
-    """Take these (name, tag) one by one, and return those that only the linter refused."""
-    unfit = []
-    for name, tag in versions:
-        reference = f"{location}/{name}:{tag}"
-        report.refused = [each for each in report.refused if each.reference != reference]
+    @property
+    def shelf(self) -> RunShelf:
+        if self._shelf is None:  # nothing new, nothing to judge it by
+            self._shelf = RunShelf(self.keys[0])
+        return self._shelf
+
+    def lists(self, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+        """Yield what each repository has, from old to new, unless it has no name or no list for us."""
+        for name, tags in work_ahead(self._list, names):
+            if isinstance(tags, DomainError):
+                self._refuse(name, tags.message)
+            else:
+                yield name, [tag for tag in sorted(tags, key=_order) if not _ATTACHMENT.fullmatch(tag)]
+
+    def take(self, versions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Take these (name, tag) in order, and return those that may fit once others have come."""
+        unfit: list[tuple[str, str]] = []
+        shelf = self.shelf
+        for piece, found in work_ahead(lambda piece: self._fetch(piece, shelf), in_pieces(versions, _PIECE)):
+            sound = self._judge(piece, found, unfit)
+            try:
+                self._register(sound)
+            except Exception:  # which of them it was is only known one by one, and each later one met it
+                shelf.forget(piece[0][0])
+                unfit = [each for each in unfit if each not in piece]
+                for one, each in zip(piece, found, strict=True):
+                    self._take_alone(one, each, unfit)
+        return unfit
+
+    def _list(self, name: str) -> list[str] | DomainError:
+        try:
+            if re.fullmatch(BLUEPRINT, name) is None:
+                raise ArtifactRefused(_("Its name is not that of a Blueprint, like bp-wiki."))
+            return self.registry.tags(self.location.repository(name))
+        except DomainError as error:
+            return error
+
+    def _fetch(self, piece: Sequence[tuple[str, str]], shelf: RunShelf) -> list[Verified | Exception]:
+        """Read and prove each, ahead of its judgment; parts that several have are fetched once."""
+        blobs: dict[str, bytes] = {}
+        return [self._fetch_one(name, tag, shelf, blobs) for name, tag in piece]
+
+    def _fetch_one(self, name: str, tag: str, shelf: RunShelf, blobs: dict[str, bytes]) -> Verified | Exception:
         try:
             if re.fullmatch(VERSION, tag) is None:
                 raise ArtifactRefused(_("Its tag is not a version, like 1.2.3."))
-            verified = verify_artifact(registry, location.repository(name), name=name, tag=tag, keys=keys)
-            register_version(verified=verified, reference=f"{location}/{name}", now=now)
-            report.created.append(reference)
-        except DomainError as error:
-            report.refused.append(Refusal(reference, error.message))
-            if isinstance(error, ContractRefused):
-                unfit.append((name, tag))
-        except Exception:  # a fault of ours on hostile bytes refuses these bytes and no others
-            logger.exception("registry.artifact_unreadable", reference=reference)
-            report.refused.append(Refusal(reference, _("It could not be read.")))
-    return unfit
+            repository = self.location.repository(name)
+            verified = verify_artifact(self.registry, repository, name=name, tag=tag, keys=self.keys, blobs=blobs)
+            shelf.memory.prepare(verified.folder)
+            return verified
+        except Exception as error:  # a fault of ours on hostile bytes refuses these bytes and no others
+            return error
 
+    def _judge(
+        self, piece: Sequence[tuple[str, str]], found: Sequence[Verified | Exception], unfit: list[tuple[str, str]]
+    ) -> list[Verified]:
+        sound = []
+        for (name, tag), each in zip(piece, found, strict=True):
+            try:
+                if isinstance(each, Exception):
+                    raise each
+                self.shelf.lint(each.folder, each.digest)
+                self.shelf.add(each.folder, each.digest)
+                sound.append(each)
+            except Exception as error:
+                self._refuse(f"{name}:{tag}", error)
+                if isinstance(error, ContractRefused) and any(each.rule[:4] == "BP-D" for each in error.findings):
+                    unfit.append((name, tag))
+        return sound
 
-def _lint(folder: BlueprintFolder, signer: TrustedKey) -> None:
-    """Judge the Blueprint among those that its readers may use: nothing is believed for being signed.
+    def _register(self, sound: Sequence[Verified]) -> None:
+        if not sound:
+            return
+        name = sound[0].folder.contract.name
+        registered = register_versions(verified=sound, reference=f"{self.location}/{name}", now=self.now)
+        self.report.unpriced += registered.unpriced
+        taken = [f"{self.location}/{name}:{each.folder.contract.version}" for each in sound]
+        for reference in taken:
+            self.refused.pop(reference, None)
+        self.report.created += taken
 
-    :raises ContractRefused: with every finding that is more than a warning.
-    """
-    contract = folder.contract
-    needed = {edge.blueprint for edge in contract.depends} - {contract.name}
-    visible = Q(blueprint__organization=None) | Q(blueprint__organization=signer.organization_id)
-    rows = BlueprintVersion.objects.filter(visible, yanked_at=None).select_related("blueprint")
-    earlier = rows.filter(blueprint__name=contract.name, blueprint__source=signer.source)
-    shelf = Shelf(
-        published={
-            **published_versions(rows.filter(blueprint__name__in=needed).defer("files"), with_files=False),
-            **published_versions(earlier, with_files=True),
-        },
-        categories=frozenset(Category.objects.filter(retired_at=None).values_list("slug", flat=True)),
-        source=signer.source,
-        artifact=Artifact(has_materials=True),
-    )
-    findings = lint_files({path: text.encode() for path, text in folder.files.items()}, shelf=shelf)
-    if is_refused(findings):
-        raise ContractRefused([each for each in findings if not each.is_warning])
+    def _take_alone(self, one: tuple[str, str], found: Verified | Exception, unfit: list[tuple[str, str]]) -> None:
+        for each in self._judge([one], [found], unfit):
+            try:
+                self._register([each])
+            except Exception as error:
+                self._refuse(":".join(one), error)
+                self.shelf.forget(one[0])
+
+    def _refuse(self, name: str, error: Exception | str) -> None:
+        reference = f"{self.location}/{name}"
+        if isinstance(error, Exception) and not isinstance(error, DomainError):
+            logger.error("registry.artifact_unreadable", reference=reference, exc_info=error)
+        words = error.message if isinstance(error, DomainError) else error
+        reason = words if isinstance(words, str) else _("It could not be read.")
+        self.refused.pop(reference, None)
+        self.refused[reference] = Refusal(reference, reason)
 
 
 def _known_versions(key: TrustedKey) -> set[tuple[str, str]]:
@@ -209,11 +300,19 @@ def _order(tag: str) -> tuple[bool, Any, str]:
     return (True, parse_version(tag), tag) if re.fullmatch(VERSION, tag) else (False, parse_version("0.0.0"), tag)
 
 
-def _is_newest(blueprint: Blueprint, version: str) -> bool:
-    """Tell whether a version is a release newer than all releases; of pre-releases only the first writes the card."""
-    present = [parse_version(each) for each in blueprint.versions.values_list("version", flat=True)]
-    mine = parse_version(version)
-    return not present or (not mine.prerelease and all(each < mine for each in present if not each.prerelease))
+def _versions_of(present: Blueprint, signer: TrustedKey) -> list[str]:
+    """List the versions that a Blueprint has already.
+
+    :raises ArtifactRefused: they were signed for another place: whoever may sign here does not take a name over.
+    """
+    rows = list(present.versions.values_list("version", "signer__location"))
+    places = {location for _version, location in rows if location}
+    if places - {signer.location}:
+        raise ArtifactRefused(
+            _("%(name)s comes from %(location)s, and from no other place. Publish it under another name.")
+            % {"name": present.name, "location": min(places)}
+        )
+    return [version for version, _location in rows]
 
 
 def _card(present: Blueprint | None, verified: Verified, signer: TrustedKey) -> Any:

@@ -1,11 +1,12 @@
 """What people see: names that cannot be mistaken, texts, icon, screenshots, license.
 
-Source: blueprints.md §7 of the design, rules N and C; Unicode TR39 for look-alikes.
+Source: blueprints.md §7 of the design, rules N and C.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from marketplace.services.blueprint_contract import Finding
 from marketplace.services.blueprint_folder import MAX_ICON_BYTES, is_safe_icon
+from marketplace.services.blueprint_lint.looks import skeleton
 from marketplace.services.blueprint_lint.rules import broken
 from marketplace.services.blueprint_lint.subject import Subject
 
@@ -24,52 +26,39 @@ _TEXTS: Final = (".md", ".yaml", ".yml", ".txt", ".svg", ".sh", ".sql", ".conf",
 _LICENSE_LINE = re.compile(r"SPDX-License-Identifier:\s*([A-Za-z0-9.+-]+)")
 #: Characters that turn the direction of a line around, hide in it, or end it.
 _DECEIVING = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-#: Cyrillic, Greek and digits that look like Latin letters.
-_LOOK_ALIKES = str.maketrans(
-    {
-        **dict(zip("аеорсухіјѕԁӏкѵ", "aeopcyxijsdlkv", strict=True)),
-        **dict(zip("αοικντρυχ", "aoikvtpux", strict=True)),
-        **dict(zip("01358", "olesb", strict=True)),
-    }
-)
 _markdown = MarkdownIt("commonmark")
 
 
 def check_card(subject: Subject) -> Iterator[Finding]:
-    """Yield what is wrong with the name and the card."""
-    yield from _check_names(subject)
-    yield from _check_characters(subject)
-    yield from _check_category(subject)
+    """Yield what is wrong with the card, whatever stands beside it."""
+    yield from check_characters(subject)
     yield from _check_icon(subject)
     for path in _DESCRIPTIONS:
         yield from _check_description(subject, path)
     for index, path in enumerate(subject.contract.card.screenshots):
         yield from _check_screenshot(subject, index, path)
-    yield from _check_license(subject)
+    yield from check_license(subject)
 
 
-def skeleton(text: str) -> str:
-    """Return what a text looks like: equal for two texts that a person may take for one another."""
-    plain = unicodedata.normalize("NFKC", text).casefold().translate(_LOOK_ALIKES)
-    plain = re.sub(r"[\s_.-]+", "", plain)
-    return plain.replace("rn", "m").replace("vv", "w").replace("i", "l")
+def check_place(subject: Subject) -> Iterator[Finding]:
+    """Yield what is wrong with the card beside the others: a name or title like another one, an unknown category."""
+    yield from _check_names(subject)
+    yield from _check_category(subject)
 
 
 def _check_names(subject: Subject) -> Iterator[Finding]:
     name, title = subject.contract.name, subject.contract.card.title
     if unicodedata.normalize("NFKC", title) != title:
         yield subject.finding("BP-N06", "spec.card.title")
-    for other, versions in subject.shelf.published.items():
-        if other == name:
-            continue
-        titles = {str((each.spec.get("card") or {}).get("title", "")) for each in versions}
-        if skeleton(other) == skeleton(name):
-            yield subject.finding("BP-N06", "metadata.name", detail=other)
-        elif skeleton(title) in {skeleton(each) for each in titles if each}:
-            yield subject.finding("BP-N06", "spec.card.title", detail=other)
+    index = subject.shelf.known()
+    named = index.named.get(skeleton(name), set()) - {name}
+    for other in named:
+        yield subject.finding("BP-N06", "metadata.name", detail=other)
+    for other in index.titled.get(skeleton(title), set()) - named - {name}:
+        yield subject.finding("BP-N06", "spec.card.title", detail=other)
 
 
-def _check_characters(subject: Subject) -> Iterator[Finding]:
+def check_characters(subject: Subject) -> Iterator[Finding]:
     for path in subject.files:
         match = _DECEIVING.search(subject.text(path)) if path.endswith(_TEXTS) else None
         if match:
@@ -98,13 +87,21 @@ def _check_description(subject: Subject, path: str) -> Iterator[Finding]:
     if len(text) > _MAX_DESCRIPTION:
         yield broken("BP-C06", path)
         return
+    for line, reference in _harm_in(text):
+        yield broken("BP-C06", path, line=line, detail=reference)
+
+
+@lru_cache(maxsize=64)
+def _harm_in(text: str) -> tuple[tuple[int, str], ...]:
+    """Return line and reference of each HTML, remote image and unsafe link; the line is 0 where it is not known."""
+    found = []
     for token in _markdown.parse(text):
         for part in (token, *(token.children or ())):
             reference = str(part.attrGet("href") or part.attrGet("src") or "")
             is_html = part.type in {"html_block", "html_inline"}
             if is_html or not _is_harmless(reference, is_image=part.type == "image"):
-                line = token.map[0] + 1 if token.map else 0
-                yield broken("BP-C06", path, line=line, detail=reference[:120])
+                found.append((token.map[0] + 1 if token.map else 0, reference[:120]))
+    return tuple(found)
 
 
 def _is_harmless(reference: str, *, is_image: bool) -> bool:
@@ -129,7 +126,7 @@ def _check_screenshot(subject: Subject, index: int, path: str) -> Iterator[Findi
             yield subject.finding("BP-C04", field, detail=f"{path}, {description}")
 
 
-def _check_license(subject: Subject) -> Iterator[Finding]:
+def check_license(subject: Subject) -> Iterator[Finding]:
     for path in sorted(subject.files):
         name = path.rpartition("/")[2]
         stated = _LICENSE_LINE.search(subject.text(path)) if name in {"LICENSE", "NOTICE", "README.md"} else None

@@ -17,19 +17,20 @@ Source: blueprints.md §7 of the design, rules S06, T01 and T02.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from catalyst.core.gitops.yaml import YamlRefused, find_lines, load
-from marketplace.manifests.facts import Kustomize
 from marketplace.selectors.version_ranges import is_allowed, parse_version
 from marketplace.services.blueprint_contract import Finding
 from marketplace.services.blueprint_contract.config_values import check_values
-from marketplace.services.blueprint_lint.rendering import SIZES, RenderFailed, render_sample
+from marketplace.services.blueprint_lint.rendering import SIZES, Renderer, RenderFailed
 from marketplace.services.blueprint_lint.rules import broken
 from marketplace.services.blueprint_lint.subject import Subject, line_of
 
 INTEGRATION: Final = "tests/integration.yaml"
 UPGRADE: Final = "tests/upgrade.yaml"
+TEST_FILES: Final = (INTEGRATION, UPGRADE)
 _MOST: Final = 10
 _MAX_BYTES: Final = 32 * 1024
 _KEYS: Final = frozenset({"name", "size", "config", "expect", "from"})
@@ -47,15 +48,15 @@ class _Case:
         return broken(rule or self.rule, self.file, self.place, line=self.line, detail=detail)
 
 
-def check_integration(subject: Subject, kustomize: Kustomize) -> Iterator[Finding]:
+def check_integration(subject: Subject, render: Renderer) -> Iterator[Finding]:
     """Yield T01 and S06: each case is sound, fits the schema, and gives what it expects."""
     cases, findings = _read(subject, INTEGRATION, "BP-T01")
     yield from findings
     for case in cases:
-        yield from _run(subject, case, kustomize)
+        yield from _run(subject, case, render)
 
 
-def check_upgrade(subject: Subject, kustomize: Kustomize) -> Iterator[Finding]:
+def check_upgrade(subject: Subject, render: Renderer) -> Iterator[Finding]:
     """Yield T02: every range of ``upgrades.from`` with a published version has a case, and each case holds."""
     ranges = subject.contract.upgrades.allowed_from
     earlier = subject.shelf.earlier(subject.contract)
@@ -78,7 +79,28 @@ def check_upgrade(subject: Subject, kustomize: Kustomize) -> Iterator[Finding]:
         schema = (newest.spec.get("configSchema") or {}) if newest else {}
         for problem in check_values(schema, case.data.get("config") or {}) if newest else ():
             yield case.finding(f"{newest.version if newest else ''} {problem.path}: {problem.message}")
-        yield from _run(subject, case, kustomize)
+        yield from _run(subject, case, render)
+
+
+@lru_cache(maxsize=64)
+def told_by_cases(content: bytes) -> tuple[tuple[str, Mapping[str, Any], Any], ...]:
+    """Return size, configuration and expectations of each sound case of a file; whoever gets them only reads."""
+    try:
+        document = _load(content)[0]
+    except YamlRefused:
+        return ()
+    cases = document.get("cases") if isinstance(document, Mapping) else None
+    sound = [case for case in cases if _is_case(case)][:_MOST] if isinstance(cases, list) else []
+    return tuple((case.get("size", "small"), case.get("config", {}), case["expect"]) for case in sound)
+
+
+@lru_cache(maxsize=64)
+def _load(content: bytes) -> tuple[Any, Mapping[str, int]]:
+    """Return a file's document and its lines; whoever gets them only reads.
+
+    :raises YamlRefused: it is not one short YAML document of the safe subset.
+    """
+    return load(content, max_bytes=_MAX_BYTES, max_depth=12), find_lines(content)[0]
 
 
 def _read(subject: Subject, path: str, rule: str) -> tuple[list[_Case], list[Finding]]:
@@ -86,13 +108,12 @@ def _read(subject: Subject, path: str, rule: str) -> tuple[list[_Case], list[Fin
     if content is None:
         return [], [broken(rule, path)]
     try:
-        document = load(content, max_bytes=_MAX_BYTES, max_depth=12)
+        document, lines = _load(content)
     except YamlRefused as error:
         return [], [broken(rule, path, line=error.line, detail=error.message)]
     items = document.get("cases") if isinstance(document, Mapping) and set(document) == {"cases"} else None
     if not isinstance(items, list) or not 0 < len(items) <= _MOST:
         return [], [broken(rule, path, "cases", detail=f"1-{_MOST}")]
-    lines = find_lines(content)[0]
     cases, findings = [], []
     for index, data in enumerate(items):
         place = f"cases.{index}"
@@ -125,7 +146,7 @@ def _is_expectation(data: Any) -> bool:
     return set(data) == {"object", "path", "equals"} and str(data["path"]).startswith("/")
 
 
-def _run(subject: Subject, case: _Case, kustomize: Kustomize) -> Iterator[Finding]:
+def _run(subject: Subject, case: _Case, render: Renderer) -> Iterator[Finding]:
     config = case.data.get("config", {})
     problems = check_values(subject.contract.config_schema, config)
     for problem in problems:
@@ -134,7 +155,7 @@ def _run(subject: Subject, case: _Case, kustomize: Kustomize) -> Iterator[Findin
         return
     size = case.data.get("size", "small")
     try:
-        objects = render_sample(subject.contract, subject.files, size=size, config=config, kustomize=kustomize)
+        objects = render(size, config)
     except RenderFailed as error:
         yield case.finding(str(error))
         return

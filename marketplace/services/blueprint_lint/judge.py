@@ -5,7 +5,7 @@ What is cheap comes first; nothing is rendered that a reading already refuses.
 Source: blueprints.md §7 of the design.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -13,21 +13,28 @@ from catalyst.core.gitops import kustomize as real_kustomize
 from catalyst.core.gitops.yaml import find_lines
 from marketplace.manifests.facts import Kustomize
 from marketplace.services.blueprint_contract import (
-    Contract,
     ContractRefused,
     Finding,
     parse_contract,
     read_contract,
 )
-from marketplace.services.blueprint_folder import TEXT_SUFFIXES, digest_of
-from marketplace.services.blueprint_lint.card import check_card
+from marketplace.services.blueprint_folder import TEXT_SUFFIXES, digest_of, folder_name
+from marketplace.services.blueprint_lint.card import check_card, check_place
 from marketplace.services.blueprint_lint.cases import check_integration, check_upgrade
 from marketplace.services.blueprint_lint.chart import check_chart
 from marketplace.services.blueprint_lint.objects import check_immutable, check_network, check_rotation
 from marketplace.services.blueprint_lint.pods import check_pods
-from marketplace.services.blueprint_lint.rendering import SIZES, Object, RenderFailed, render_sample, sample_values
+from marketplace.services.blueprint_lint.rendering import (
+    SIZES,
+    Object,
+    Renderer,
+    RenderFailed,
+    render_sample,
+    renderer_of,
+    sample_values,
+)
 from marketplace.services.blueprint_lint.secrets_in_text import check_secrets
-from marketplace.services.blueprint_lint.shelf import Shelf
+from marketplace.services.blueprint_lint.shelf import Published, Shelf
 from marketplace.services.blueprint_lint.shelf_rules import (
     check_dependencies,
     check_upgrades,
@@ -44,6 +51,9 @@ _VISIBILITIES: Final = {
     "org": ("private",),
 }
 _MOST_FINDINGS: Final = 200
+
+#: What an older version renders to; None when it does not.
+Before = tuple[Object, ...] | None
 
 
 def lint_files(
@@ -63,9 +73,16 @@ def lint_files(
         lines = find_lines(source)[0]
         findings = [each if each.line else replace(each, line=line_of(lines, each.field)) for each in findings]
         subject = read_subject(contract, files, shelf, lines)
-        findings += _read_findings(subject, folder, is_sound=not findings)
+        is_sound = not findings
+        findings += read_findings(subject)
+        findings += place_findings(subject, folder, is_sound=is_sound)
+        if is_sound and contract.manifests and contract.manifests.kind == "HelmChart":
+            findings += check_chart(subject)
         if not is_refused(findings):
-            findings += _rendered_findings(subject, kustomize)
+            render = renderer_of(contract, files, kustomize)
+            findings += rendered_findings(subject, render)
+            if not any(each.rule == "BP-M04" for each in findings):
+                findings += upgrade_findings(subject, render, lambda each: _before(each, kustomize))
     ordered = sorted(set(findings), key=lambda each: (each.file, each.line, each.rule, each.field, each.problem))
     if len(ordered) > _MOST_FINDINGS:
         ordered.sort(key=lambda each: each.is_warning)
@@ -77,23 +94,28 @@ def is_refused(findings: Iterable[Finding]) -> bool:
     return any(not each.is_warning for each in findings)
 
 
-def _read_findings(subject: Subject, folder: str, *, is_sound: bool) -> list[Finding]:
-    contract, shelf = subject.contract, subject.shelf
+def read_findings(subject: Subject) -> list[Finding]:
+    """Judge what the files say, whatever stands beside them and whatever the version is called."""
     findings = [*check_card(subject), *check_sources(subject), *check_secrets(subject)]
-    expected = contract.name if shelf.source == "org" else contract.name.removeprefix("bp-")
-    if folder and contract.name and folder != expected:
+    if value_at(subject.contract.document, "spec.observability") is None:
+        findings.append(subject.finding("BP-O03", "spec"))
+    return findings
+
+
+def place_findings(subject: Subject, folder: str, *, is_sound: bool) -> list[Finding]:
+    """Judge how the Blueprint stands to the shelf it is meant for."""
+    contract, shelf = subject.contract, subject.shelf
+    findings = list(check_place(subject))
+    if folder and contract.name and folder != folder_name(contract.name, shelf.source):
         findings.append(subject.finding("BP-N02", "metadata.name", detail=folder[:80]))
     if contract.visibility not in _VISIBILITIES[shelf.source]:
         findings.append(subject.finding("BP-N04", "spec.visibility", detail=f"{shelf.source}: {contract.visibility}"))
-    if value_at(contract.document, "spec.observability") is None:
-        findings.append(subject.finding("BP-O03", "spec"))
     if shelf.artifact is not None and not shelf.artifact.has_materials:
         findings.append(subject.finding("BP-X02", ""))
     if is_sound:
-        findings += [*check_version(subject, _digest(subject.files)), *check_dependencies(subject)]
-        findings += check_upgrades(subject)
-        if contract.manifests and contract.manifests.kind == "HelmChart":
-            findings += check_chart(subject)
+        if any(each.version == contract.version for each in shelf.versions(contract.name)):
+            findings += check_version(subject, _digest(subject.files))
+        findings += [*check_dependencies(subject), *check_upgrades(subject)]
     return findings
 
 
@@ -102,27 +124,41 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return digest_of({path: content.decode(errors="replace") for path, content in texts.items()})
 
 
-def _rendered_findings(subject: Subject, kustomize: Kustomize) -> Iterator[Finding]:
-    contract = subject.contract
-    if contract.manifests is None:
+def rendered_findings(subject: Subject, render: Renderer) -> Iterator[Finding]:
+    """Judge what comes of each size, and of the cases of ``tests/integration.yaml``."""
+    if subject.contract.manifests is None:
         return
-    config = sample_values(contract.config_schema)
+    config = sample_values(subject.contract.config_schema)
     rendered: dict[str, tuple[Object, ...]] = {}
     for size in SIZES:
         try:
-            rendered[size] = render_sample(contract, subject.files, size=size, config=config, kustomize=kustomize)
+            rendered[size] = render(size, config)
         except RenderFailed as error:
             yield subject.finding("BP-M04", "spec.manifests.source", detail=f"{size}: {error}")
             continue
         yield from check_pods(subject, size, rendered[size])
         yield from check_network(subject, rendered[size])
     yield from _one_upstream(subject, rendered)
-    small = rendered.get("small", ())
     if len(rendered) == len(SIZES):
-        yield from check_rotation(subject, small)
-        yield from check_integration(subject, kustomize)
-        yield from check_upgrade(subject, kustomize)
-        yield from _changes(subject, small, kustomize)
+        yield from check_rotation(subject, rendered["small"])
+        yield from check_integration(subject, render)
+
+
+def upgrade_findings(subject: Subject, render: Renderer, before: Callable[[Published], Before]) -> Iterator[Finding]:
+    """Judge the way here from each older version that may move here; this one renders."""
+    contract = subject.contract
+    if contract.manifests is None:
+        return
+    small = render("small", sample_values(contract.config_schema))
+    yield from check_upgrade(subject, render)
+    for each in subject.shelf.earlier(contract):
+        if not each.files or not may_move_from(contract, each.version):
+            continue
+        objects = before(each)
+        if objects is None:
+            yield subject.finding("BP-U03", "spec.upgrades.from", detail=each.version)
+        elif objects is not small:
+            yield from check_immutable(subject, each.version, objects, small)
 
 
 def _one_upstream(subject: Subject, rendered: Mapping[str, tuple[Object, ...]]) -> Iterator[Finding]:
@@ -145,21 +181,11 @@ def _images(value: object) -> Iterator[str]:
             yield from _images(child)
 
 
-def _changes(subject: Subject, small: tuple[Object, ...], kustomize: Kustomize) -> Iterator[Finding]:
-    """Yield U03 against each older version that may move here."""
-    for each in subject.shelf.earlier(subject.contract):
-        if not each.files or not may_move_from(subject.contract, each.version):
-            continue
-        files = {path: text.encode() for path, text in each.files.items()}
-        try:
-            old = parse_contract(files.get("blueprint.yaml", b""))
-            before = _default_render(old, files, kustomize)
-        except (ContractRefused, RenderFailed):
-            yield subject.finding("BP-U03", "spec.upgrades.from", detail=each.version)
-            continue
-        yield from check_immutable(subject, each.version, before, small)
-
-
-def _default_render(contract: Contract, files: Mapping[str, bytes], kustomize: Kustomize) -> tuple[Object, ...]:
-    config = sample_values(contract.config_schema)
-    return render_sample(contract, files, size="small", config=config, kustomize=kustomize)
+def _before(each: Published, kustomize: Kustomize) -> Before:
+    files = {path: text.encode() for path, text in each.files.items()}
+    try:
+        old = parse_contract(files.get("blueprint.yaml", b""))
+        config = sample_values(old.config_schema)
+        return render_sample(old, files, size="small", config=config, kustomize=kustomize)
+    except (ContractRefused, RenderFailed):
+        return None

@@ -43,6 +43,7 @@ def lint_release(folders: Iterable[BlueprintFolder], *, categories: Iterable[str
         **published_versions(rows.filter(blueprint__name__in=names), with_files=True),
     }
     shelf = Shelf(published=_merged(together, registered), categories=frozenset(categories))
+    shelf = replace(shelf, index=shelf.known())
     findings: list[Finding] = []
     for folder in fresh:
         found = _judge(_Case(_key(folder, shelf), folder, shelf))

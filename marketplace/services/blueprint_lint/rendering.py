@@ -3,12 +3,15 @@
 Source: blueprints.md §7 of the design, rules M04 and after.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
 from django.utils.translation import gettext as _
 
 from catalyst.core.errors import DomainError
+from catalyst.core.gitops.yaml import dump_checked, load
 from marketplace.manifests.blueprint import find_blueprint
 from marketplace.manifests.facts import EnvironmentFacts, Intent, Kustomize, LockEntry
 from marketplace.manifests.layers import kustomize_files
@@ -30,6 +33,7 @@ _ENVIRONMENT: Final = EnvironmentFacts(
     vcluster="acme",
     host_cluster="hz-fsn-rtz-dev",
 )
+SAMPLE_NAMESPACE: Final = _ENVIRONMENT.namespace(_APPLICATION)
 _SAMPLES: Final = {
     "email": "person@example.org",
     "hostname": "sample.example.org",
@@ -45,6 +49,25 @@ class RenderFailed(Exception):
     """The Blueprint does not render; the message says why."""
 
 
+class Renderer(Protocol):
+    """Renders one Blueprint in a size with a configuration; see ``render_sample``."""
+
+    def __call__(self, size: str, config: Mapping[str, Any]) -> tuple[Object, ...]: ...
+
+
+def renderer_of(contract: Contract, files: Mapping[str, bytes], kustomize: Kustomize) -> Renderer:
+    """Return what renders this Blueprint, once for each question; whoever gets the objects only reads."""
+    answers: dict[str, tuple[Object, ...]] = {}
+
+    def render(size: str, config: Mapping[str, Any]) -> tuple[Object, ...]:
+        key = json.dumps([size, config], sort_keys=True)
+        if key not in answers:
+            answers[key] = render_sample(contract, files, size=size, config=config, kustomize=kustomize)
+        return answers[key]
+
+    return render
+
+
 def render_sample(
     contract: Contract, files: Mapping[str, bytes], *, size: str, config: Mapping[str, Any], kustomize: Kustomize
 ) -> tuple[Object, ...]:
@@ -52,6 +75,44 @@ def render_sample(
 
     :raises RenderFailed: kustomize or a rule of docs/blueprint-manifests.md refuses.
     """
+    with _refusals():
+        entry, intent = _sample_application(contract, size, config)
+        layers, values = _layers(files, entry, intent)
+        made = application_objects(
+            kustomize(layers), environment=_ENVIRONMENT, entry=entry, intent=intent, hostname=values["hostname"]
+        )
+        return (*made.objects, *made.secrets)
+
+
+def sample_layers(
+    contract: Contract, files: Mapping[str, bytes], *, size: str, config: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Return the files that ``render_sample`` gives to kustomize.
+
+    :raises RenderFailed: see ``render_sample``.
+    """
+    with _refusals():
+        return _layers(files, *_sample_application(contract, size, config))[0]
+
+
+def in_namespace(layers: Mapping[str, bytes], name: str) -> dict[str, bytes]:
+    """Return the same files for another namespace, which only the one that we write ourselves names."""
+    top = load(layers["kustomization.yaml"])
+    return {**layers, "kustomization.yaml": dump_checked({**top, "namespace": name})}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except DomainError as error:
+        raise RenderFailed(error.message) from None
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # The renderer trusts the shape of what it is given; nobody has judged it yet here, so stumbling is an answer.
+        raise RenderFailed(_("a value has a shape that it cannot have: %(error)s") % {"error": error}) from None
+
+
+def _sample_application(contract: Contract, size: str, config: Mapping[str, Any]) -> tuple[LockEntry, Intent]:
     needs = {edge.alias: f"shared-{edge.alias}" for edge in contract.depends}
     entry = LockEntry(
         application=_APPLICATION,
@@ -65,16 +126,10 @@ def render_sample(
     intent = Intent(
         application=_APPLICATION, blueprint=contract.name, constraint="*", size=size, config=config, bindings=needs
     )
-    try:
-        return _render(files, entry, intent, kustomize)
-    except DomainError as error:
-        raise RenderFailed(error.message) from None
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # The renderer trusts the shape of what it is given; nobody has judged it yet here, so stumbling is an answer.
-        raise RenderFailed(_("a value has a shape that it cannot have: %(error)s") % {"error": error}) from None
+    return entry, intent
 
 
-def _render(files: Mapping[str, bytes], entry: LockEntry, intent: Intent, kustomize: Kustomize) -> tuple[Object, ...]:
+def _layers(files: Mapping[str, bytes], entry: LockEntry, intent: Intent) -> tuple[dict[str, bytes], dict[str, str]]:
     blueprint = find_blueprint({(entry.blueprint, entry.version): files}, entry)
     values = application_values(
         environment=_ENVIRONMENT,
@@ -83,12 +138,8 @@ def _render(files: Mapping[str, bytes], entry: LockEntry, intent: Intent, kustom
         blueprint=blueprint,
         ports=dict.fromkeys(entry.bindings.values(), _PORT),
     )
-    namespace = _ENVIRONMENT.namespace(_APPLICATION)
-    layers = kustomize_files(blueprint=blueprint, size=intent.size, namespace=namespace, values=values_file(values))
-    made = application_objects(
-        kustomize(layers), environment=_ENVIRONMENT, entry=entry, intent=intent, hostname=values["hostname"]
-    )
-    return (*made.objects, *made.secrets)
+    file = values_file(values)
+    return kustomize_files(blueprint=blueprint, size=intent.size, namespace=SAMPLE_NAMESPACE, values=file), values
 
 
 def sample_values(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,9 +111,3 @@ def broken(rule: str, file: str, field: str = "", *, line: int = 0, detail: str 
     words = RULES[rule]
     problem = f"{words.problem} ({detail})" if detail else str(words.problem)
     return Finding(rule, field, problem, str(words.fix), line, file, words.is_warning)
-
-
-def warned(rule: str, file: str, field: str = "", *, line: int = 0, detail: str = "") -> Finding:
-    """Return the same as a warning, for the lighter half of a rule."""
-    found = broken(rule, file, field, line=line, detail=detail)
-    return Finding(rule, found.field, found.problem, found.fix, line, file, is_warning=True)

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from marketplace.services.blueprint_contract import Finding
@@ -27,14 +28,21 @@ _MOST_ORDER: Final = 4.2  # bits per character; English words have less, base64 
 def check_secrets(subject: Subject) -> Iterator[Finding]:
     """Yield every place that looks like a secret; the secret itself is not repeated."""
     for path in sorted(subject.files):
-        text = subject.text(path)
-        match = _KNOWN.search(text)
-        if match:
-            yield broken("BP-X03", path, line=text.count("\n", 0, match.start()) + 1)
+        line = _line_of_secret(subject.files[path])
+        if line:
+            yield broken("BP-X03", path, line=line)
     for source in subject.sources:
         for path, text in texts_in(source.data):
             if _is_random(text) or (_is_named_secret(source.data, path) and text):
                 yield source.finding("BP-X03", path)
+
+
+@lru_cache(maxsize=64)
+def _line_of_secret(content: bytes) -> int:
+    """Return the line of the first known form of a secret; 0 when there is none."""
+    text = content.decode(errors="replace")
+    match = _KNOWN.search(text)
+    return text.count("\n", 0, match.start()) + 1 if match else 0
 
 
 def _is_named_secret(data: object, path: str) -> bool:

@@ -4,6 +4,7 @@ Source: blueprints.md §7 of the design, rules N03, D and U.
 """
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -51,13 +52,10 @@ def _check_target(subject: Subject, edge: Dependency, target: Published, field: 
 def _check_paths(subject: Subject) -> Iterator[Finding]:
     """Follow every edge of every version, conditions taken as true: no way leads back, none is too long."""
     own = subject.contract.name
-    below: dict[str, set[str]] = {
-        name: {edge["blueprint"] for each in versions for edge in each.spec.get("depends") or ()}
-        for name, versions in subject.shelf.published.items()
-    }
-    below[own] = below.get(own, set()) | {edge.blueprint for edge in subject.contract.depends}
+    needs = subject.shelf.known().needs
+    below = ChainMap({own: needs.get(own, set()) | {edge.blueprint for edge in subject.contract.depends}}, needs)
     waiting: list[tuple[str, ...]] = [(own,)]
-    shortest: dict[str, int] = {}
+    longest: dict[str, int] = {}
     while waiting:
         path = waiting.pop()
         for target in sorted(below.get(path[-1], ())):
@@ -65,8 +63,8 @@ def _check_paths(subject: Subject) -> Iterator[Finding]:
             if target in path or len(longer) > MAX_DEPTH:
                 yield subject.finding("BP-D04", "spec.depends", detail=" → ".join(longer))
                 return
-            if shortest.get(target, 0) < len(longer):
-                shortest[target] = len(longer)
+            if longest.get(target, 0) < len(longer):
+                longest[target] = len(longer)
                 waiting.append(longer)
 
 

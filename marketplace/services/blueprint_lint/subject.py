@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from catalyst.core.gitops.yaml import YamlRefused, find_lines, load_documents
@@ -74,16 +75,27 @@ def read_subject(contract: Contract, files: Mapping[str, bytes], shelf: Shelf, l
         if not path.endswith((".yaml", ".yml")):
             continue
         try:
-            documents = load_documents(content)
+            documents = _documents(content)
         except YamlRefused as error:
             unreadable.append(broken("BP-N04", path, line=error.line, detail=error.message))
             continue
-        pairs = zip(documents, find_lines(content), strict=True)
-        sources += [Source(path, data, lines) for data, lines in pairs if data is not None]
+        sources += [Source(path, data, lines) for data, lines in documents]
     # Where it is made counts, not where a size changes it: the base comes last and wins.
     ordered = sorted(sources, key=lambda each: "/base/" in each.file)
     origins = {each.identity: each for each in ordered if each.is_object}
     return replace(subject, sources=tuple(sources), unreadable=tuple(unreadable), origins=origins)
+
+
+@lru_cache(maxsize=64)
+def _documents(content: bytes) -> tuple[tuple[Any, Mapping[str, int]], ...]:
+    """Return the documents of a file that say anything, with their lines; whoever gets them only reads.
+
+    Versions that follow each other share most of their files, so these are read once.
+
+    :raises YamlRefused: it is not YAML of the safe subset.
+    """
+    pairs = zip(load_documents(content), find_lines(content), strict=True)
+    return tuple((data, lines) for data, lines in pairs if data is not None)
 
 
 def line_of(lines: Mapping[str, int], path: str) -> int:

@@ -9,6 +9,7 @@ import struct
 import tarfile
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from django.utils.translation import gettext as _
 
@@ -44,6 +45,12 @@ def unpack(blob: bytes) -> dict[str, str]:
     :raises ArtifactRefused: not exactly one gzip stream around one tar, too large, too many files, anything but
         regular files, a path that leaves the folder or stands twice (also in other letter case), or not UTF-8.
     """
+    return dict(_unpacked(blob))
+
+
+@lru_cache(maxsize=8)
+def _unpacked(blob: bytes) -> Mapping[str, str]:
+    """Read an archive; versions that follow each other often have the same one."""
     plain = _inflate(blob)
     files: dict[str, str] = {}
     taken: set[str] = set()

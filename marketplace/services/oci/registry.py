@@ -14,8 +14,9 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-import requests
 from django.utils.translation import gettext as _
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, parse_header_links
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout, make_headers
 from urllib3.exceptions import HTTPError
 
 from catalyst.core.errors import DomainError
@@ -29,7 +30,9 @@ _LOCAL = frozenset({"localhost", "127.0.0.1"})
 _MAX_LIST = 4 * 1024 * 1024
 _PAGE = 1000
 _MAX_PAGES = 100
-_TIMEOUT = (5.0, 10.0)
+_TIMEOUT = Timeout(connect=5.0, read=10.0)
+#: Connections that are kept open, for as many readers at once.
+_CONNECTIONS = 8
 #: Seconds for one body, however slowly it drips.
 _BODY_SECONDS = 30.0
 
@@ -96,13 +99,17 @@ class Registry:
 
     host: str
     login: tuple[str, str] | None = None
-    _session: requests.Session = field(default_factory=requests.Session, repr=False)
+    _pool: PoolManager = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         scheme = "http" if self.host.partition(":")[0] in _LOCAL else "https"
         self._base = f"{scheme}://{self.host}/"
-        self._session.trust_env = False  # no proxy and no .netrc of whoever runs us
-        self._session.auth = self.login
+        # This one knows no cookies, no proxy of the environment and no .netrc of whoever runs us.
+        self._pool = PoolManager(
+            maxsize=_CONNECTIONS, timeout=_TIMEOUT, cert_reqs="CERT_REQUIRED", ca_certs=DEFAULT_CA_BUNDLE_PATH
+        )
+        basic = make_headers(basic_auth=":".join(self.login)) if self.login else {}
+        self._headers = {"Accept-Encoding": "identity", **basic}
 
     def repositories(self, path: str) -> Iterator[str]:
         """List the names of the repositories directly in this folder."""
@@ -121,7 +128,7 @@ class Registry:
         :raises ArtifactRefused: it is larger than a manifest may be, or it was asked for by a digest it has not.
         """
         reply = self._send("GET", f"v2/{repository}/manifests/{reference}", headers={"Accept": MANIFEST})
-        if reply.status_code == HTTPStatus.NOT_FOUND:
+        if reply.status == HTTPStatus.NOT_FOUND:
             reply.close()
             return None
         return self._checked(self._body(reply, MAX_MANIFEST), reference if ":" in reference else None)
@@ -132,7 +139,7 @@ class Registry:
         :raises ArtifactRefused: it is missing, or has other bytes than its digest and size say.
         """
         reply = self._send("GET", f"v2/{repository}/blobs/{digest}")
-        if reply.status_code == HTTPStatus.NOT_FOUND:
+        if reply.status == HTTPStatus.NOT_FOUND:
             reply.close()
             raise ArtifactRefused(_("The registry lacks a part of the artifact."))
         content = self._checked(self._body(reply, size), digest)
@@ -144,19 +151,19 @@ class Registry:
         """Store one blob; harmless to repeat."""
         digest = digest_of(content)
         known = self._send("HEAD", f"v2/{repository}/blobs/{digest}")
-        known.close()
-        if known.status_code == HTTPStatus.OK:
+        _leave(known)
+        if known.status == HTTPStatus.OK:
             return
         started = self._send("POST", f"v2/{repository}/blobs/uploads/")
         self._expect(started, HTTPStatus.ACCEPTED)
-        started.close()
+        _leave(started)
         place = urljoin(self._base, started.headers.get("Location", ""))
         if urlsplit(place)[:2] != urlsplit(self._base)[:2]:
             raise RegistryUnavailable(_("The registry sends uploads to another host."))
         place += ("&" if urlsplit(place).query else "?") + f"digest={digest}"
         done = self._send("PUT", place, data=content, headers={"Content-Type": "application/octet-stream"})
         self._expect(done, HTTPStatus.CREATED)
-        done.close()
+        _leave(done)
 
     def push_manifest(self, repository: str, reference: str, content: bytes) -> None:
         """Store a manifest under a tag or its digest."""
@@ -164,18 +171,19 @@ class Registry:
             "PUT", f"v2/{repository}/manifests/{reference}", data=content, headers={"Content-Type": MANIFEST}
         )
         self._expect(reply, HTTPStatus.CREATED)
-        reply.close()
+        _leave(reply)
 
     def _list(self, path: str, key: str) -> Iterator[str]:
         for _number in range(_MAX_PAGES):
             reply = self._send("GET", path)
-            if reply.status_code == HTTPStatus.NOT_FOUND:
+            if reply.status == HTTPStatus.NOT_FOUND:
                 reply.close()
                 return
             data = read_json(self._body(reply, _MAX_LIST), limit=_MAX_LIST)
             names = data.get(key) if isinstance(data, dict) else None
             yield from (name for name in names or () if isinstance(name, str))
-            following = reply.links.get("next", {}).get("url")
+            links = parse_header_links(reply.headers.get("Link", ""))
+            following = next((link.get("url") for link in links if link.get("rel") == "next"), None)
             if not following:
                 return
             path = urljoin(self._base, following)
@@ -183,48 +191,51 @@ class Registry:
 
     def _send(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, data: bytes | None = None
-    ) -> requests.Response:
+    ) -> BaseHTTPResponse:
         address = urljoin(self._base, path)
         if urlsplit(address)[:2] != urlsplit(self._base)[:2]:
             raise RegistryUnavailable(_("The registry points to another host."))
-        self._session.cookies.clear()
         try:
-            return self._session.request(
+            return self._pool.request(
                 method,
                 address,
-                headers={"Accept-Encoding": "identity", **(headers or {})},
-                data=data,
-                timeout=_TIMEOUT,
-                allow_redirects=False,
-                stream=True,
+                headers={**self._headers, **(headers or {})},
+                body=data,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
             )
-        except requests.RequestException:
+        except HTTPError:
             raise RegistryUnavailable(_("The registry %(host)s cannot be reached.") % {"host": self.host}) from None
 
-    def _body(self, reply: requests.Response, limit: int) -> bytes:
+    def _body(self, reply: BaseHTTPResponse, limit: int) -> bytes:
         """Read at most ``limit`` bytes of a good answer, as they are: nothing is unpacked here."""
         self._expect(reply, HTTPStatus.OK)
         ends = time.monotonic() + _BODY_SECONDS
         content = bytearray()
         try:
-            while piece := reply.raw.read(16 * 1024, decode_content=False):
+            while piece := reply.read(16 * 1024, decode_content=False):
                 content += piece
                 if len(content) > limit:
                     raise ArtifactRefused(_("The registry sent more than %(limit)d bytes.") % {"limit": limit})
                 if time.monotonic() > ends:
                     raise RegistryUnavailable(_("The registry %(host)s is too slow.") % {"host": self.host})
         except (HTTPError, OSError):
-            raise RegistryUnavailable(_("The registry %(host)s cannot be reached.") % {"host": self.host}) from None
-        finally:
             reply.close()
+            raise RegistryUnavailable(_("The registry %(host)s cannot be reached.") % {"host": self.host}) from None
+        except DomainError:
+            reply.close()
+            raise
+        reply.release_conn()
         return bytes(content)
 
-    def _expect(self, reply: requests.Response, status: HTTPStatus) -> None:
-        if reply.status_code == status:
+    def _expect(self, reply: BaseHTTPResponse, status: HTTPStatus) -> None:
+        if reply.status == status:
             return
         reply.close()
-        words = {"host": self.host, "status": reply.status_code}
-        if reply.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        words = {"host": self.host, "status": reply.status}
+        if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise RegistryUnavailable(_("The registry %(host)s wants another login (%(status)d).") % words)
         raise RegistryUnavailable(_("The registry %(host)s answered %(status)d.") % words)
 
@@ -232,3 +243,11 @@ class Registry:
         if digest is not None and digest_of(content) != digest:
             raise ArtifactRefused(_("The registry sent other bytes than were asked for by digest."))
         return content
+
+
+def _leave(reply: BaseHTTPResponse) -> None:
+    """Keep the connection where nothing is left to read; a body that nobody asked for is not read."""
+    if reply.length_remaining == 0:
+        reply.drain_conn()
+    else:
+        reply.close()
