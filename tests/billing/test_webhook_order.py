@@ -224,7 +224,8 @@ def test_webhook_redirect_and_sweeper_together_sell_once(shop: Shop) -> None:
             ]
         )
 
-        assert (outcomes["None"], outcomes["201"]) == (4, 1)
-        assert set(outcomes) - {"None", "201"} <= {"already_paid", "checkout_in_progress"}, outcomes
+        assert (outcomes["None"], outcomes.total()) == (4, 6)
+        # The repeated order finds its own, or hears that another one of these decides it at that moment.
+        assert set(outcomes) - {"None"} <= {"201", "202", "already_paid", "checkout_in_progress"}, outcomes
         sweep()
         assert_sold_once(purchase)

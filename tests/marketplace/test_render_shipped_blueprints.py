@@ -20,7 +20,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def shipped() -> dict[str, tuple[str, dict[str, bytes], list[dict[str, str]]]]:
     """Return version, files and dependency edges of each Blueprint that has Kustomize manifests, by name."""
     found = {}
-    for document_path in sorted(ROOT.glob("*/*/blueprint.yaml")):
+    # Drafts have no manifests here; nothing of them can be installed.
+    for document_path in sorted(path for path in ROOT.glob("*/*/blueprint.yaml") if "drafts" not in path.parts):
         document = yaml.load(document_path.read_bytes())
         if document["spec"].get("manifests"):
             metadata, edges = document["metadata"], document["spec"].get("depends") or []
