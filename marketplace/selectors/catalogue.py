@@ -166,9 +166,14 @@ def _nearest(rows: Iterable[Any]) -> Sequence[Any]:
 def _find(name_or_slug: str, viewer: Organization | None, *, currency: str, at: datetime) -> Any:
     name = name_or_slug if name_or_slug.startswith("bp-") else f"bp-{name_or_slug}"
     rows = _nearest(_visible(viewer, currency=currency, at=at).filter(name=name))
-    if not rows or rows[0].is_retired():
+    if not rows or rows[0].is_retired() or _is_draft(rows[0]):
         raise NotFound("There is no such Blueprint.")
     return rows[0]
+
+
+def _is_draft(row: Any) -> bool:
+    """Tell whether nothing of it was published yet, and nothing announces it either."""
+    return row.latest_version is None and row.visibility == Blueprint.Visibility.UNLISTED
 
 
 def _words(row: Any) -> str:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from catalyst.core.errors import NotFound
 from marketplace.models import Blueprint, BlueprintVersion, Price
+from marketplace.selectors.catalogue import get_card
 from marketplace.services.blueprint_contract import ContractRefused
 from marketplace.services.catalogue_drafts import OPEN_RULES, read_drafts, refuse_broken_drafts
 from marketplace.services.catalogue_seed import read_rows
@@ -55,6 +57,9 @@ def test_a_draft_is_recorded_for_staff_and_offered_to_nobody(root: Path) -> None
     assert not any(row.has_card() for row in rows)
     assert set(rows.values_list("state", flat=True)) == {"soon"}
     assert not Price.objects.filter(reference__in=KIT).exists()
+    for name in ("bp-cilium", "cilium"):
+        with pytest.raises(NotFound):
+            get_card(name, currency="OMR", at=START)
 
 
 @pytest.mark.django_db
