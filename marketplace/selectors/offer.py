@@ -27,15 +27,16 @@ _KEPT = 16
 # statement says first which row versions it stands on (none is written twice: ``xmin`` is the transaction, ``ctid`` the
 # place), on its own snapshot, and builds the list only for a stamp that this process has not parsed yet. A price that
 # becomes valid, another process, a rollback: each is another set of row versions, so nothing kept can be stale.
+# They are put in order, because another plan of the same statement may read them in another one.
 _STAMP = """
   SELECT encode(sha256(convert_to(concat_ws('|', pg_postmaster_start_time(),
     (SELECT concat(xmin, ctid) FROM core_currency WHERE code = %(currency)s), 'plan',
-    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_plan), 'addon',
-    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_addon), 'bundle',
-    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_bundle), 'price',
-    (SELECT string_agg(concat(xmin, ctid), ' ') FROM marketplace_price
+    (SELECT string_agg(concat(xmin, ctid), ' ' ORDER BY ctid) FROM marketplace_plan), 'addon',
+    (SELECT string_agg(concat(xmin, ctid), ' ' ORDER BY ctid) FROM marketplace_addon), 'bundle',
+    (SELECT string_agg(concat(xmin, ctid), ' ' ORDER BY ctid) FROM marketplace_bundle), 'price',
+    (SELECT string_agg(concat(xmin, ctid), ' ' ORDER BY ctid) FROM marketplace_price
       WHERE currency_id = %(currency)s AND valid_from <= %(at)s), 'blueprint',
-    (SELECT string_agg(concat(b.xmin, b.ctid, v.xmin, v.ctid), ' ')
+    (SELECT string_agg(concat(b.xmin, b.ctid, v.xmin, v.ctid), ' ' ORDER BY b.ctid, v.ctid)
       FROM marketplace_blueprint AS b
       LEFT JOIN marketplace_blueprintversion AS v
         ON v.blueprint_id = b.id AND v.state = 'published' AND v.yanked_at IS NULL
