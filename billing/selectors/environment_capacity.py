@@ -2,7 +2,7 @@
 
 from billing.models import Subscription
 from marketplace.models import Plan
-from marketplace.selectors.capacity import Footprint, register_capacity
+from marketplace.selectors.capacity import Footprint, plan_footprint, register_capacity
 from tenancy.models import Environment
 
 
@@ -12,4 +12,4 @@ def plan_capacity(environment: Environment) -> Footprint | None:
     live = Subscription.objects.filter(organization_id=environment.organization_id, env_type=environment.env_type)
     slug = live.exclude(state=Subscription.State.CANCELED).values_list("plan", flat=True).first()
     plan = Plan.objects.filter(slug=slug).first() if slug else None
-    return Footprint(plan.memory_mib, plan.vcpu_milli, plan.disk_gib) if plan else None
+    return plan_footprint(plan) if plan else None

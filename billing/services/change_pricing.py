@@ -27,7 +27,7 @@ from catalyst.core.errors import DomainError
 from catalyst.core.models import Currency
 from marketplace.models import Plan
 from marketplace.selectors.blueprint_index import index_of
-from marketplace.selectors.capacity import Footprint, installed_fits, smallest_fitting, used_by
+from marketplace.selectors.capacity import Footprint, installed_fits, plan_footprint, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Lock, Root, resolve
 from marketplace.selectors.offer import Offer, load_offer
 from marketplace.selectors.selection import CapacityExceeded, PricedLine, PricedSelection, settings_of
@@ -190,8 +190,7 @@ def _capacity(offer: Offer, plan: str) -> Footprint:
     for row in offer.plans:
         if row.slug == plan:
             return row.capacity()
-    retired = Plan.objects.get(slug=plan)
-    return Footprint(retired.memory_mib, retired.vcpu_milli, retired.disk_gib)
+    return plan_footprint(Plan.objects.get(slug=plan))
 
 
 def _runs_within(subscription: Subscription, capacity: Footprint, without: Iterable[str]) -> bool:

@@ -5,6 +5,7 @@ configurations refuses it at its place. Nothing that equals the default is writt
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -19,7 +20,7 @@ _INPUTS: Final = {"email": "email", "uri": "url"}
 _FEW: Final = 5
 
 
-class Control:
+class Control(ABC):
     """One node of the schema. ``name`` is the field's name in the browser, ``path`` leads to it in a configuration."""
 
     kind: ClassVar[str] = ""
@@ -70,21 +71,30 @@ class Control:
         self.current, self.default, self.is_required = current, default, is_required
         self.was_set = current is not UNSET
 
+    @abstractmethod
     def result(self, data: QueryDict) -> Any:
         """Return the value to write into the configuration, or ``UNSET``."""
-        value = self.read(data)
-        is_plain = not self.is_required and not self.was_set
-        return UNSET if is_plain and value is not UNSET and is_same(value, self.blank) else value
-
-    def read(self, data: QueryDict) -> Any:
-        raise NotImplementedError
 
     def walk(self) -> Iterator["Control"]:
         """Yield this control and all that are in use below it, in the order of the page."""
         yield self
 
 
-class TextControl(Control):
+class ValueControl(Control):
+    """A node with one value of its own."""
+
+    def result(self, data: QueryDict) -> Any:
+        """Return the value to write into the configuration, or ``UNSET``."""
+        value = self.read(data)
+        is_plain = not self.is_required and not self.was_set
+        return UNSET if is_plain and value is not UNSET and is_same(value, self.blank) else value
+
+    @abstractmethod
+    def read(self, data: QueryDict) -> Any:
+        """Return what was sent for this node as a typed value, or as it was typed; ``UNSET`` when nothing was."""
+
+
+class TextControl(ValueControl):
     """A text or a number. Left empty it means the default."""
 
     kind = "text"
@@ -130,7 +140,7 @@ class TextControl(Control):
         return text if text.strip() else UNSET
 
 
-class CheckControl(Control):
+class CheckControl(ValueControl):
     """Yes or no."""
 
     kind = "check"
@@ -148,7 +158,7 @@ class CheckControl(Control):
         return self.current
 
 
-class ChoiceControl(Control):
+class ChoiceControl(ValueControl):
     """One of several: radio buttons for a few, else a list. What is not one of them is handed on as it came."""
 
     kind = "choice"
@@ -180,7 +190,7 @@ class ChoiceControl(Control):
         return found if text else UNSET
 
 
-class ListControl(Control):
+class ListControl(ValueControl):
     """Several texts, one in each line, or several of a few as checkboxes."""
 
     kind = "list"
@@ -208,7 +218,7 @@ class ListControl(Control):
         return self.current
 
 
-class FixedControl(Control):
+class FixedControl(ValueControl):
     """What can be chosen at the installation only, or is one constant: shown, never asked."""
 
     kind = "fixed"
@@ -225,7 +235,7 @@ class FixedControl(Control):
         return self.current
 
 
-class ConstantControl(Control):
+class ConstantControl(ValueControl):
     """A constant of the schema: there is nothing to ask."""
 
     kind = "constant"

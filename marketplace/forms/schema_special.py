@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from catalyst.core.gitops import yaml
-from marketplace.forms.schema_controls import Control, is_same
+from marketplace.forms.schema_controls import Control, ValueControl, is_same
 from marketplace.forms.schema_words import UNSET, Choice
 from marketplace.selectors.form_surroundings import Surroundings
 from marketplace.services.blueprint_contract.config_values import check_values
@@ -101,7 +101,7 @@ class GroupControl(Control):
         return []
 
 
-class SecretControl(Control):
+class SecretControl(ValueControl):
     """A secret: typed once, never shown again. The configuration holds its name."""
 
     kind = "secret"
@@ -132,7 +132,7 @@ class SecretControl(Control):
         self.errors += [problem.message for problem in problems]
 
 
-class HostControl(Control):
+class HostControl(ValueControl):
     """The host under which people open it: the platform's own, or one that is proven to belong to the Organization."""
 
     kind = "host"
@@ -154,7 +154,7 @@ class HostControl(Control):
         return self.current
 
 
-class YamlControl(Control):
+class YamlControl(ValueControl):
     """What the form cannot draw: YAML for this node alone."""
 
     kind = "yaml"

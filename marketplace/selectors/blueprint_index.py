@@ -92,7 +92,8 @@ def _listing(rows: list[dict[str, Any]]) -> Listing:
     first = rows[0]
     candidates = tuple(_candidate(row) for row in rows if row["version"] is not None)
     has_card = first["visibility"] == Blueprint.Visibility.LISTED or first["source"] == Blueprint.Source.ORG
-    is_offered = first["kind"] != Blueprint.Kind.SERVICE and not first["is_retired"]
+    is_over = first["is_retired"] or _is_deprecated(rows)
+    is_offered = first["kind"] != Blueprint.Kind.SERVICE and not is_over
     is_ready = first["state"] == Availability.NOW and first["price_minor"] is not None and bool(candidates)
     return Listing(
         name=first["name"],
@@ -103,6 +104,13 @@ def _listing(rows: list[dict[str, Any]]) -> Listing:
         candidates=candidates,
         settings={row["version"]: row["settings"] for row in rows if row.get("settings")},
     )
+
+
+def _is_deprecated(rows: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether the newest release says that nobody should install it anew."""
+    released = [row for row in rows if row["version"] is not None and "-" not in row["version"]]
+    newest = max(released, key=lambda row: parse_version(row["version"]), default={})
+    return bool(newest.get("is_deprecated"))
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:

@@ -6,7 +6,7 @@ Source: catalog.md §4 of the design.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from marketplace.models import Application
+from marketplace.models import Application, Plan
 from marketplace.selectors.installed import current_applications
 from marketplace.selectors.removal import find_removal
 from tenancy.models import Environment
@@ -86,6 +86,11 @@ def capacity_of(environment: Environment) -> Footprint | None:
     """Return what the Environment may hold, None when nothing was sold for it that limits it."""
     given = [capacity for source in _sources if (capacity := source(environment)) is not None]
     return given[0] if given else None
+
+
+def plan_footprint(plan: Plan) -> Footprint:
+    """Return what a Plan gives one Environment."""
+    return Footprint(plan.memory_mib, plan.vcpu_milli, plan.disk_gib)
 
 
 def footprint_of(row: Application) -> Footprint:

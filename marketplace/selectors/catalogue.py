@@ -144,6 +144,7 @@ def _visible(viewer: Organization | None, *, currency: str, at: datetime) -> Que
         .select_related("category")
         .annotate(
             latest_version=Subquery(newest.values("version")[:1]),
+            deprecated=Subquery(newest.values("contract__spec__deprecated")[:1]),
             # An Organization pays nothing for its own; a price of the same name is that of somebody else's.
             price_minor=Case(
                 When(source=Blueprint.Source.ORG, then=Value(0)),
@@ -200,7 +201,7 @@ def _card(row: Any) -> BlueprintCard:
         is_featured=row.featured,
         is_popular=row.popular,
         state=row.state,
-        is_installable=is_sold and row.latest_version is not None,
+        is_installable=is_sold and row.latest_version is not None and not row.deprecated,
         latest_version=row.latest_version,
         price_minor=row.price_minor,
         footprint=Footprint(row.memory_mib, row.cpu_milli, row.disk_gib),

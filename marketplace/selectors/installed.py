@@ -31,9 +31,13 @@ def standing_applications(environment_id: int) -> QuerySet[Application]:
 
 
 def current_applications(environment_id: int) -> QuerySet[Application]:
-    """Return the Applications that are to stay: installed or on their way, and no removal of them planned."""
+    """Return the Applications that are to stay: installed or on their way, and no removal of them planned.
+
+    The files of their Blueprints, which may be megabytes, are not read with them.
+    """
     rows = Application.objects.filter(environment_id=environment_id, removed_by__isnull=True)
-    return rows.select_related("blueprint_version__blueprint", "change").order_by("slug")
+    rows = rows.select_related("blueprint_version__blueprint", "change").order_by("slug")
+    return rows.defer("blueprint_version__files")
 
 
 def applications_of(change: Change) -> QuerySet[Application]:

@@ -65,6 +65,7 @@ WITH stamp AS MATERIALIZED ({_STAMP}), unknown AS MATERIALIZED (
   SELECT b.name, b.slug, b.title, b.kind, b.source, b.visibility, b.state, b.retired_at IS NOT NULL AS is_retired,
          CASE WHEN b.source = 'org' THEN 0 ELSE price_minor END AS price_minor,
          v.version, v.digest, v.contract #> '{{spec,upgrades,blocks}}' AS blocks,
+         v.contract #> '{{spec,deprecated}}' IS NOT NULL AS is_deprecated,
          v.contract #> '{{spec,upgrades,from}}' AS accepts,
          v.contract #> '{{spec,depends}}' AS depends,
          v.contract #> '{{spec,exposes,sharing}}' AS sharing, v.contract #> '{{spec,footprint}}' AS footprint,

@@ -11,7 +11,7 @@ from typing import Any
 from marketplace.models import AddOn, Availability, Bundle, Category, Industry, Plan
 from marketplace.selectors import bundles as bundle_rules
 from marketplace.selectors.blueprint_index import current_price, index_of
-from marketplace.selectors.capacity import Footprint, smallest_fitting, used_by
+from marketplace.selectors.capacity import Footprint, plan_footprint, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Root, Unresolvable, resolve
 from marketplace.selectors.offer import load_offer
 
@@ -81,7 +81,7 @@ def list_plans(*, currency: str, at: datetime) -> list[PlanOffer]:
             title_ar=row.title_ar,
             audience_en=row.audience_en,
             audience_ar=row.audience_ar,
-            capacity=Footprint(row.memory_mib, row.vcpu_milli, row.disk_gib),
+            capacity=plan_footprint(row),
             is_popular=row.popular,
             state=row.state,
             price_minor=row.price_minor,

@@ -16,7 +16,7 @@ from marketplace.selectors.installed import current_applications
 from marketplace.selectors.resolver import Index, Lock, Unresolvable
 from marketplace.selectors.upgrade_question import index_for, solve_upgrade
 from marketplace.selectors.version_ranges import parse_version
-from marketplace.selectors.why import newer_versions
+from marketplace.selectors.why import newer_versions, releases_of_rows
 from tenancy.models import Environment
 
 SECURITY, FEATURE, FIX = "security", "feature", "fix"
@@ -65,11 +65,9 @@ def available_upgrades(environment: Environment, *, now: datetime) -> list[Upgra
     """Return one notice for each installed Application, by name."""
     rows = list(current_applications(environment.pk))
     index = index_for(environment.organization, now=now)
-    releases = _releases(rows)
+    releases = releases_of_rows(rows)
     return [
-        _notice(row, rows, index, releases.get(row.blueprint_version.blueprint_id, []))
-        for row in rows
-        if row.change.commit
+        _notice(row, rows, index, releases[row.blueprint_version.blueprint_id]) for row in rows if row.change.commit
     ]
 
 
@@ -81,17 +79,6 @@ def moves_between(rows: Iterable[Application], lock: Lock) -> tuple[Move, ...]:
         for entry in lock.entries
         if (before := running.get(entry.application, "")) != entry.candidate.version
     )
-
-
-def _releases(rows: Iterable[Application]) -> dict[int, list[BlueprintVersion]]:
-    """Return everything that was ever published of the Blueprints that run, newest first, by Blueprint."""
-    names = {row.blueprint_version.blueprint_id for row in rows}
-    shown = [BlueprintVersion.State.PUBLISHED, BlueprintVersion.State.RETIRED]
-    versions = BlueprintVersion.objects.filter(blueprint__in=names, state__in=shown).defer("files")
-    found: dict[int, list[BlueprintVersion]] = {}
-    for version in sorted(versions, key=lambda each: parse_version(each.version), reverse=True):
-        found.setdefault(version.blueprint_id, []).append(version)
-    return found
 
 
 def _notice(
@@ -178,5 +165,5 @@ def _blocked(
     newest = next((each for each in offered if each.state == BlueprintVersion.State.PUBLISHED), None)
     if newest is None or parse_version(newest.version) <= parse_version(best):
         return ""
-    reasons = {each.version: each.reason for each in newer_versions(row, rows, index=index) if each.code != "available"}
-    return reasons.get(newest.version, "")
+    [verdict] = newer_versions(row, rows, index=index, releases=[newest])
+    return "" if verdict.code == "available" else verdict.reason

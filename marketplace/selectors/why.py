@@ -15,6 +15,7 @@ from catalyst.core.models import Outbox
 from marketplace.models import Application, ApplicationEdit, BlueprintVersion, Change
 from marketplace.selectors.blueprint_index import candidate_of
 from marketplace.selectors.installed import current_applications
+from marketplace.selectors.releases import SHOWN
 from marketplace.selectors.resolver import Index, Obstacle, Unresolvable, find_obstacle
 from marketplace.selectors.upgrade_question import index_for, solve_upgrade
 from marketplace.selectors.version_ranges import is_allowed, parse_version
@@ -81,7 +82,12 @@ def explain_version(environment: Environment, slug: str, *, now: datetime) -> Wh
         range="" if row.requested_by else row.version_range,
         change=_brought_by(row),
         requesters=requesters_of(row, [each for each in rows if each.change.commit]),
-        newer=newer_versions(row, rows, index=index_for(environment.organization, now=now)),
+        newer=newer_versions(
+            row,
+            rows,
+            index=index_for(environment.organization, now=now),
+            releases=releases_of_rows([row])[version.blueprint_id],
+        ),
     )
 
 
@@ -101,13 +107,23 @@ def requesters_of(row: Application, rows: Iterable[Application]) -> tuple[Reques
     )
 
 
-def newer_versions(row: Application, rows: Sequence[Application], *, index: Index) -> tuple[NewerVersion, ...]:
-    """Return every later version that was ever published, newest first, and why it is not the one that runs."""
-    released = BlueprintVersion.objects.filter(blueprint=row.blueprint_version.blueprint_id)
-    shown = released.filter(state__in=[BlueprintVersion.State.PUBLISHED, BlueprintVersion.State.RETIRED])
+def releases_of_rows(rows: Iterable[Application]) -> dict[int, list[BlueprintVersion]]:
+    """Return everything that was ever published of the Blueprints that run, newest first, by Blueprint; one query."""
+    blueprints = {row.blueprint_version.blueprint_id for row in rows}
+    versions = BlueprintVersion.objects.filter(blueprint__in=blueprints, state__in=SHOWN)
+    found: dict[int, list[BlueprintVersion]] = {blueprint: [] for blueprint in blueprints}
+    loaded = versions.select_related("blueprint").defer("files")
+    for version in sorted(loaded, key=lambda each: parse_version(each.version), reverse=True):
+        found[version.blueprint_id].append(version)
+    return found
+
+
+def newer_versions(
+    row: Application, rows: Sequence[Application], *, index: Index, releases: Iterable[BlueprintVersion]
+) -> tuple[NewerVersion, ...]:
+    """Say of every later version among the ``releases`` of its Blueprint why it is not the one that runs."""
     running = parse_version(row.blueprint_version.version)
-    later = [each for each in shown.select_related("blueprint").defer("files") if parse_version(each.version) > running]
-    later.sort(key=lambda each: parse_version(each.version), reverse=True)
+    later = [each for each in releases if parse_version(each.version) > running]
     return tuple(NewerVersion(each.version, *_verdict(each, row, rows, index)) for each in later)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
@@ -210,6 +211,8 @@ class _Run:
             sound = self._judge(piece, found, unfit)
             try:
                 self._register(sound)
+            except (OperationalError, InterfaceError):  # a database that is away says nothing about these bytes
+                raise
             except Exception:  # which of them it was is only known one by one, and each later one met it
                 shelf.forget(piece[0][0])
                 unfit = [each for each in unfit if each not in piece]
@@ -273,6 +276,8 @@ class _Run:
         for each in self._judge([one], [found], unfit):
             try:
                 self._register([each])
+            except (OperationalError, InterfaceError):
+                raise
             except Exception as error:
                 self._refuse(":".join(one), error)
                 self.shelf.forget(one[0])

@@ -1,16 +1,12 @@
 """Whoever dies while a Change is committed: the next driver makes the same commit, once."""
 
-import os
 import re
-import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 
-from catalyst.core import failpoints
 from catalyst.core.failpoints import Crash, armed, crash
 from catalyst.core.gitops import branch
 from catalyst.core.gitops.message import Person
@@ -20,6 +16,7 @@ from marketplace.services import changes, changes_commit, delivery
 from marketplace.services.changes_sweep import sweep_changes
 from tenancy.models import Organization, Sovereign, User
 from tests.marketplace.deliver_rows import LATER, NOW, Desk, end_leases, open_desk
+from tests.marketplace.killing import killed_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,22 +31,6 @@ def desk(sovereign: Sovereign, organization: Organization, org_admin: User, cata
 def die_at(point: str, action: Callable[[], Any]) -> None:
     with armed(point, crash), pytest.raises(Crash):
         action()
-
-
-def killed_at(point: str, action: Callable[[], Any]) -> None:
-    """Run the action in a process of its own that dies by ``kill -9`` at the point."""
-    connection.close()  # a connection belongs to one process
-    child = os.fork()
-    if child == 0:
-        failpoints.hits.clear()
-        os.environ["CATALYST_FAILPOINT"] = f"{point}=kill"
-        try:
-            action()
-        finally:
-            os._exit(0)
-    _child, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 def recover(now: datetime = LATER) -> None:

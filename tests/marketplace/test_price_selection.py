@@ -37,7 +37,6 @@ def test_prices_a_plan_with_applications_and_included_addons() -> None:
         ("plan", "m", 9000),
         ("blueprint", "bp-wordpress", 0),
         ("blueprint", "bp-umami", 0),
-        ("addon", "custom-domain", 0),
         ("addon", "api-access", 0),
     ]
     assert (selection.total_minor, selection.monthly_minor) == (9000, 9000)
@@ -53,9 +52,9 @@ def test_counts_overhead_applications_and_shared_services_once() -> None:
 
 
 def test_merges_duplicates() -> None:
-    selection = select(blueprints=["bp-umami", "bp-umami"], addons=["custom-domain", "custom-domain"])
+    selection = select(blueprints=["bp-umami", "bp-umami"], addons=["api-access", "api-access"])
 
-    assert [line.reference for line in selection.lines] == ["m", "bp-umami", "custom-domain", "api-access"]
+    assert [line.reference for line in selection.lines] == ["m", "bp-umami", "api-access"]
     assert {line.quantity for line in selection.lines} == {1}
 
 
@@ -268,6 +267,6 @@ def test_takes_one_statement_whatever_is_chosen(blueprints: list[str]) -> None:
     select(plan="l")  # the price list is read once for each stamp
 
     with CaptureQueriesContext(connection) as queries:
-        select(plan="l", blueprints=blueprints, addons=["custom-domain"])
+        select(plan="l", blueprints=blueprints, addons=["api-access"])
 
     assert len(queries) == 1

@@ -1,10 +1,7 @@
 """Whoever dies while a push is accepted, and two at once: ``main`` and the catalogue say the same in the end, once."""
 
 import contextlib
-import os
-import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,6 @@ import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from catalyst.core import failpoints
 from catalyst.core.failpoints import Crash, armed, crash
 from marketplace.models import BlueprintVersion, SourceRepository
 from marketplace.services import push_blueprints
@@ -21,6 +17,7 @@ from marketplace.services.source_repositories import open_shared
 from marketplace.services.take_pushed import take_all, take_pushed
 from marketplace.tasks import take_pushed_task
 from tenancy.models import AuditEntry, Organization, Sovereign
+from tests.marketplace.killing import killed_at
 from tests.marketplace.push_desk import PushDesk, blueprint_files, next_version, open_push_desk, push_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,22 +38,6 @@ def send(desk: PushDesk, body: bytes | None = None) -> bytes:
     return receive_push(
         repository=row, body=body or push_body(desk, old=desk.main()), pusher=desk.user, now=timezone.now()
     )
-
-
-def killed_at(point: str, action: Callable[[], Any]) -> None:
-    """Run the action in a process of its own that dies by ``kill -9`` at the point."""
-    connection.close()  # a connection belongs to one process
-    child = os.fork()
-    if child == 0:
-        failpoints.hits.clear()
-        os.environ["CATALYST_FAILPOINT"] = f"{point}=kill"
-        try:
-            action()
-        finally:
-            os._exit(0)
-    _child, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 def versions() -> list[str]:

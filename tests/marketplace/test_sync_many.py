@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from marketplace.models import Blueprint, BlueprintVersion
+from marketplace.services import sync_registry as sync_registry_module
 from marketplace.services.oci.registry import Registry
 from marketplace.services.sync_registry import sync_registry
 from marketplace.services.trusted_keys import revoke_key
@@ -94,3 +95,21 @@ def test_a_key_that_is_revoked_meanwhile_keeps_only_its_own_out(shelf: Shelf, tm
         (second, "The key that signed it was revoked.")
     ]
     assert Blueprint.objects.get(name=NAME).versions.count() == 1
+
+
+def test_a_database_that_is_away_refuses_nobodys_bytes(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.trust()
+    release(shelf, tmp_path, 0)
+
+    def away(**_words: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(sync_registry_module, "register_versions", away)
+    with pytest.raises(OperationalError):
+        shelf.sync()
+    assert not BlueprintVersion.objects.exists()
+
+    monkeypatch.undo()
+    assert len(shelf.sync().created) == 1

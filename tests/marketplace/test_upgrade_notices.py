@@ -3,8 +3,12 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
+from marketplace.selectors.catalogue import get_card
+from marketplace.selectors.offer import load_offer
 from marketplace.selectors.upgrades import Move, ReleaseNote, UpgradeNotice, available_upgrades
 from tenancy.models import Organization, Sovereign, User
 from tests.marketplace.deliver_rows import Desk
@@ -133,3 +137,33 @@ def test_what_was_withdrawn_before_is_never_offered(desk: Desk) -> None:
     assert (notice(desk).newest, notice(desk).blocked) == ("", "")
     publish("wiki", "1.2.2", depends=[SQL])
     assert (notice(desk).newest, notice(desk).kind) == ("1.2.2", "security")
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_takes_the_same_statements_however_many_stand_in_the_way(desk: Desk, copies: int) -> None:
+    names = [f"extra{number}" for number in range(copies)]
+    for name in names:
+        publish(name, "1.0.0")
+    for number, name in enumerate(names):
+        ready(desk, desk.deliver(desk.order(f"OMN-2026-0000{number + 10}", f"bp-{name}")))
+        publish(name, "2.0.0")
+    environment = desk.environment()
+    available_upgrades(environment, now=timezone.now())  # the price list is read once for each stamp
+
+    with CaptureQueriesContext(connection) as queries:
+        notices = available_upgrades(environment, now=timezone.now())
+
+    assert [bool(each.blocked) for each in notices if each.application in names] == [True] * copies
+    assert len(queries) == 4
+    assert not any('"files"' in query["sql"] for query in queries)
+
+
+def test_one_that_is_deprecated_is_not_sold_anew(desk: Desk, organization: Organization) -> None:
+    at = timezone.now()
+    assert get_card("wiki", organization, currency="OMR", at=at).is_installable
+
+    publish("wiki", "1.2.1", depends=[SQL], spec={"deprecated": {"since": "1.2.1"}})
+
+    assert not get_card("wiki", organization, currency="OMR", at=at).is_installable
+    assert "bp-wiki" not in load_offer(organization, currency="OMR", at=at).for_sale
+    assert notice(desk).newest == "1.2.1"
