@@ -37,7 +37,7 @@ def desk(sovereign: Sovereign, organization: Organization, org_admin: User, cata
         depends=[needs("sql", "^1.1", "db")],
         footprint=(200, 100, 1),
         is_security=True,
-        changelog="Closes a hole <script>.",
+        changelog="### Security\n- Closes a hole <script>.",
     )
     return desk
 
@@ -61,7 +61,7 @@ def test_the_page_says_why_and_what_is_newer(reader: Client) -> None:
 
     for text in [
         "Security update",
-        "Closes a hole &lt;script&gt;.",
+        "<li>Closes a hole &lt;script&gt;.</li>",
         "These move with it:",
         "Why this version?",
         "^1.2",
@@ -70,6 +70,7 @@ def test_the_page_says_why_and_what_is_newer(reader: Client) -> None:
         f'href="{UPGRADE}"',
     ]:
         assert text in html, text
+    assert "###" not in html
 
 
 def test_a_service_says_who_needs_it(reader: Client) -> None:
