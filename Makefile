@@ -15,10 +15,10 @@ PY := $(BIN)/python
 RUNS := $(VENV)/.requirements.stamp
 DEVELOPS := $(VENV)/.requirements-dev.stamp
 
-.PHONY: help run test lint types style checks bench soak messages clean
+.PHONY: help run test lint types style checks bench soak screenshots messages clean
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  Variables: PYTHON, CATALYST_HOME (default var/), CATALYST_PORT (8000), CATALYST_HOST (127.0.0.1),"
 	@echo "  DATABASE_URL, REDIS_URL (use these servers, start none), STRIPE_API_BASE (given: no sandbox card page;"
@@ -54,6 +54,10 @@ bench: $(DEVELOPS)  ## Measure against the floor (ROWS=a,b for some rows)
 
 soak: $(DEVELOPS)  ## A year of 200 Organizations with crashes and faults (SOAK=organizations,days,seed)
 	@CATALYST_SOAK="$(or $(SOAK),200,365,2026)" exec $(PY) -m pytest tests/life/soak.py -p no:randomly -q --capture=sys --show-capture=no
+
+screenshots: $(DEVELOPS)  ## Pictures of every page: languages × widths × themes, in var/screenshots
+	@sh catalyst/local/install.sh browser
+	@exec $(PY) -m tests.journeys.screenshots
 
 messages: $(DEVELOPS)  ## Collect and compile the translations (needs gettext)
 	$(PY) manage.py makemessages --all --no-wrap --ignore "$(VENV)/*" --ignore "var/*"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import report
-from bench.rows import checkout, ledger, oscar, resolver, statements, sync, webhook
+from bench.rows import checkout, ledger, lint, oscar, projection, resolver, statements, sync, webhook
 from bench.shoppers import Shoppers
 from bench.stack import ROOT, running_stack
 
@@ -22,7 +22,9 @@ _GROUPS: Sequence[tuple[Sequence[str], Callable[..., list[report.Row]]]] = (
     (oscar.NAMES, oscar.measure),
     (webhook.NAMES, webhook.measure),
     (resolver.NAMES, resolver.measure),
+    (lint.NAMES, lint.measure),
     (sync.NAMES, sync.measure),
+    (projection.NAMES, projection.measure),
     (ledger.NAMES, ledger.measure),
 )
 

@@ -9,6 +9,7 @@ from billing.urls import webhook_urlpatterns as billing_webhooks
 from catalyst.core.http.admin_login import admin_login
 from catalyst.core.http.api_portal import api_portal
 from catalyst.core.http.health import healthz, readyz
+from catalyst.core.http.style_guide import error_page, style_guide
 from marketplace.urls import machine_urlpatterns as marketplace_machines
 from tenancy.urls import plain_urlpatterns as preferences
 
@@ -31,6 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 # What people read carries the language: English without a prefix, Arabic below /ar/.
 urlpatterns += i18n_patterns(
+    path("ui/", style_guide, name="style-guide"),
+    path("ui/errors/<slug:page>/", error_page, name="style-guide-error"),
     path("", include("tenancy.urls")),
     path("", include("marketplace.urls")),
     path("", include("billing.urls")),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.views import blueprint, bundle, git, git_push, grid, help, plans, webhooks
+from marketplace.views import blueprint, bundle, git, git_platform, git_push, grid, help, plans, webhooks
 
 urlpatterns = [
     path("", grid.marketplace, name="home"),
@@ -15,6 +15,8 @@ urlpatterns = [
 #: Called by machines: no language in the path, no session.
 machine_urlpatterns = [
     path("webhooks/flux/<uuid:environment_uuid>/", webhooks.flux_webhook, name="flux-webhook"),
+    path("webhooks/git/<uuid:environment_uuid>/", webhooks.git_webhook, name="git-webhook"),
+    path("git/system/catalyst-config.git/<path:path_info>", git_platform.platform_repository, name="git-platform"),
     path(
         "git/<slug:organization>/shared-blueprints.git/<path:path_info>",
         git_push.shared_blueprints,

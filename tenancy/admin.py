@@ -1,5 +1,6 @@
 """The staff's view of people, Organizations, tokens, the audit trail, and of the event log beneath them."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -14,10 +15,11 @@ from django.utils.translation import gettext_lazy
 from catalyst.core import outbox
 from catalyst.core.errors import DomainError
 from catalyst.core.models import Delivery, Incident, Outbox
-from tenancy.models import ApiToken, AuditEntry, Environment, Membership, Organization, Sovereign, User
+from tenancy.models import ApiToken, AuditEntry, Domain, Environment, Membership, Organization, Sovereign, User
 from tenancy.selectors.permissions import can
 from tenancy.services.audit import SOVEREIGN_STREAM, append_audit
 from tenancy.services.incidents import close_incident
+from tenancy.services.organization_life import resume_organization, suspend_organization
 from tenancy.services.staff import set_staff_role
 from tenancy.services.tokens import revoke_token
 
@@ -83,10 +85,20 @@ class GuardedAdmin(_ModelAdmin):
 
 
 def ask_first(
-    model_admin: GuardedAdmin, request: HttpRequest, queryset: QuerySet[Any], *, action: str, question: str
+    model_admin: GuardedAdmin,
+    request: HttpRequest,
+    queryset: QuerySet[Any],
+    *,
+    action: str,
+    question: str,
+    template: str = "admin/billing/confirm.html",
+    error: str = "",
 ) -> TemplateResponse | None:
-    """Return the page that asks for confirmation, or None when the person has confirmed."""
-    if "confirmed" in request.POST:
+    """Return the page that asks for confirmation, or None when the person has confirmed.
+
+    With an ``error`` it asks again: what the person wrote cannot be taken.
+    """
+    if "confirmed" in request.POST and not error:
         return None
     context = {
         **model_admin.admin_site.each_context(request),
@@ -98,8 +110,9 @@ def ask_first(
         "checkbox": helpers.ACTION_CHECKBOX_NAME,
         "select_across": request.POST.get("select_across", "0"),
         "action": action,
+        "error": error,
     }
-    return TemplateResponse(request, "admin/billing/confirm.html", context)
+    return TemplateResponse(request, template, context)
 
 
 class ReadOnlyInline(_TabularInline):
@@ -128,13 +141,64 @@ class EnvironmentInline(ReadOnlyInline):
     fields = ("name", "status", "head_commit", "created_at")
 
 
+@admin.register(Domain)
+class DomainAdmin(GuardedAdmin):
+    view_permission = "organization.list"
+    list_display = ("name", "organization", "state", "trouble", "last_checked_at")
+    list_filter = ("state",)
+    list_select_related = ("organization",)
+    search_fields = ("name", "organization__slug")
+    ordering = ("-id",)
+
+
 @admin.register(Organization)
 class OrganizationAdmin(GuardedAdmin):
     view_permission = "organization.list"
-    list_display = ("slug", "name", "created_at")
+    list_display = ("slug", "name", "state", "created_at")
+    list_filter = ("state",)
     search_fields = ("slug", "name", "name_ar")
     ordering = ("-id",)
     inlines = (EnvironmentInline, MembershipInline)
+    actions = ("suspend", "resume")
+
+    def has_suspend_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "organization.suspend")
+
+    @admin.action(description=gettext_lazy("Suspend"), permissions=["suspend"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Organization]) -> TemplateResponse | None:
+        reason = request.POST.get("reason", "").strip()
+        is_missing = "confirmed" in request.POST and not reason
+        page = ask_first(
+            self,
+            request,
+            queryset,
+            action="suspend",
+            question=_("Suspend these organizations? What they run pauses, and their members read only."),
+            template="admin/tenancy/suspend.html",
+            error=_("Say why, in at most 500 characters: the members read it.") if is_missing else "",
+        )
+        if page is None:
+            self._each(
+                request, queryset, lambda pk, **rest: suspend_organization(organization_id=pk, reason=reason, **rest)
+            )
+        return page
+
+    @admin.action(description=gettext_lazy("Resume"), permissions=["suspend"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Organization]) -> TemplateResponse | None:
+        page = ask_first(self, request, queryset, action="resume", question=_("Resume these organizations?"))
+        if page is None:
+            self._each(request, queryset, lambda pk, **rest: resume_organization(organization_id=pk, **rest))
+        return page
+
+    def _each(self, request: HttpRequest, queryset: QuerySet[Organization], act: Callable[..., Organization]) -> None:
+        for organization in queryset:
+            words = {"name": organization.slug}
+            try:
+                act(organization.pk, actor=cast(User, request.user), now=timezone.now())
+            except DomainError as error:
+                self.message_user(request, f"{organization.slug}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, _("%(name)s is updated.") % words, messages.SUCCESS)
 
 
 @admin.register(User)

@@ -1,4 +1,4 @@
-"""Sign-in and preferences.
+"""Sign-in, invitations and preferences.
 
 ``urlpatterns`` carry the language in the path (inside ``i18n_patterns``), ``plain_urlpatterns`` do not. The names that
 begin with ``account_`` are those under which the sign-in library looks for its pages; its other pages are not served.
@@ -6,7 +6,7 @@ begin with ``account_`` are those under which the sign-in library looks for its 
 
 from django.urls import path
 
-from tenancy.views import chosen_organization, console, preferences, sign_in
+from tenancy.views import chosen_organization, console, join, preferences, sign_in
 
 urlpatterns = [
     path("account/sign-in/", sign_in.sign_in, name="account_login"),
@@ -17,6 +17,7 @@ urlpatterns = [
 
 plain_urlpatterns = [
     path("console/", console.console, name="console"),
+    path("join/<slug:secret>/", join.join, name="join"),
     path("preferences/theme/", preferences.set_theme, name="set-theme"),
     path("preferences/language/", preferences.set_language, name="set-language"),
     path("preferences/organization/", chosen_organization.choose_organization, name="choose-organization"),

@@ -24,6 +24,7 @@ from tenancy.services.tokens import issue_token
 from tests import clock as movable_clock
 from tests import factories
 from tests.clock import MovableClock
+from tests.secret_store import SandboxStore, running_store
 
 #: Filled by migrations, so no test may empty them.
 _REFERENCE_TABLES = (
@@ -137,6 +138,20 @@ def _in_english() -> None:
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
     """No doorbell rings: whatever happens, the sweeps find it."""
     monkeypatch.setattr(doorbell, "ring", lambda task, **arguments: None)
+
+
+@pytest.fixture(scope="session")
+def _running_secret_store() -> Iterator[SandboxStore]:
+    with running_store() as store:
+        yield store
+
+
+@pytest.fixture
+def secret_store(_running_secret_store: SandboxStore, settings: Any) -> SandboxStore:
+    """An empty secret store that the settings name."""
+    _running_secret_store.forget()
+    settings.SECRET_STORE_URL = _running_secret_store.server.url
+    return _running_secret_store
 
 
 @pytest.fixture

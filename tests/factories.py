@@ -12,7 +12,7 @@ from factory.faker import Faker
 
 from catalyst.core.crypto import seal
 from marketplace.models import AddOn, Blueprint, BlueprintVersion, Category, Plan, Price
-from tenancy.models import Environment, Membership, Organization, Sovereign, User
+from tenancy.models import Domain, Environment, Membership, Organization, Sovereign, User
 
 
 class UserFactory(DjangoModelFactory[User]):
@@ -71,6 +71,17 @@ class EnvironmentFactory(DjangoModelFactory[Environment]):
     name = LazyAttribute(lambda row: f"{row.organization.slug}-{row.env_type}")
     status = Environment.Status.READY
     flux_key_sealed = LazyAttribute(_sealed_flux_key)
+
+
+class DomainFactory(DjangoModelFactory[Domain]):
+    class Meta:
+        model = Domain
+
+    organization = SubFactory(OrganizationFactory)
+    name = Sequence(lambda n: f"company-{n}.com")
+    token = LazyFunction(lambda: secrets.token_urlsafe(24))
+    state = Domain.State.VERIFIED
+    verified_at = LazyFunction(timezone.now)
 
 
 class CategoryFactory(DjangoModelFactory[Category]):

@@ -40,7 +40,7 @@ class GrantForm(MoneyForm):
     key = forms.CharField(widget=forms.HiddenInput, min_length=8, max_length=64)
 
     def clean_organization(self) -> Organization:
-        found = Organization.objects.filter(slug=self.cleaned_data["organization"]).first()
+        found = Organization.objects.live().filter(slug=self.cleaned_data["organization"]).first()
         if found is None:
             raise forms.ValidationError(gettext("There is no Organization with this short name."))
         return found

@@ -47,8 +47,13 @@ class CheckoutEventInline(ReadOnlyInline):
 
 class PspCallInline(ReadOnlyInline):
     model = PspCall
-    fields = ("op", "state", "object_id", "http_status", "first_sent_at", "resolved_at")
+    fields = ("op", "state", "object_id", "reply", "first_sent_at", "resolved_at")
+    readonly_fields = ("reply",)
     ordering = ("id",)
+
+    @admin.display(description=gettext_lazy("reply (HTTP status)"), empty_value="–")
+    def reply(self, call: PspCall) -> int | None:
+        return call.http_status
 
 
 @admin.register(Order)

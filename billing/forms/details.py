@@ -1,6 +1,6 @@
 """Step 3 of the wizard: add-ons, for which Organization, and what the chosen Blueprints must know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -14,6 +14,7 @@ from billing.services.carts import CartChange
 from catalyst.core.errors import DomainError
 from marketplace.forms.schema_form import JoinedForms, SchemaForm
 from marketplace.selectors.chosen_settings import ChosenSettings
+from marketplace.services.typed_secrets import with_handles
 from tenancy.models import Organization
 from tenancy.services.slugs import check_slug, suggest_slugs
 
@@ -104,10 +105,17 @@ class DetailsForm(forms.Form):
             self._clean_new(cleaned)
         return cleaned
 
-    def change(self) -> CartChange:
-        """Return what the answers change in the Cart."""
+    @property
+    def typed_secrets(self) -> dict[str, dict[str, str]]:
+        """What was typed into fields of secrets, by Blueprint and setting: for the service that seals it."""
+        return {name: form.secrets for name, form in self.schemas.items() if form.secrets}
+
+    def change(self, handles: Mapping[str, Mapping[str, str]]) -> CartChange:
+        """Return what the answers change in the Cart; ``handles`` stand there for the secrets that were typed."""
         values = self.cleaned_data
-        config: dict[str, dict[str, Any]] = {name: form.values for name, form in self.schemas.items()}
+        config: dict[str, dict[str, Any]] = {
+            name: with_handles(form.values, handles.get(name, {})) for name, form in self.schemas.items()
+        }
         for app in self.emails if values["email"] else ():
             config[app.name] = {**config.get(app.name, {}), **dict.fromkeys(app.emails, values["email"])}
         is_new = self.chosen is None
@@ -143,7 +151,7 @@ def slug_problem(slug: str) -> str:
         check_slug(slug)
     except DomainError as error:
         return error.message
-    if Organization.objects.filter(slug=slug).exists():
+    if Organization.objects.filter(slug=slug, released_at=None).exists():
         return _("Taken. Try %(names)s") % {"names": ", ".join(suggest_slugs(slug))}
     return ""
 

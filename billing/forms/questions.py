@@ -6,6 +6,7 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import get_language
 
+from catalyst.core.secret_store import has_secret_store
 from marketplace.forms.schema_form import SchemaForm
 from marketplace.selectors.chosen_settings import ChosenSettings
 from marketplace.selectors.form_surroundings import Surroundings
@@ -29,7 +30,7 @@ def _form(app: ChosenSettings, answers: Mapping[str, Any], data: QueryDict | Non
         app.questions,
         initial=given,
         language=get_language() or "en",
-        around=Surroundings(),
+        around=Surroundings(has_secret_store=has_secret_store()),
         data=data,
         prefix=f"config.{app.name}",
     )

@@ -13,12 +13,14 @@ from billing.models.subscription import (
     SubscriptionEvent,
     SubscriptionTransition,
 )
+from billing.models.summary import BillingSummary
 from billing.models.voucher import CodeAttempt, Redemption, Voucher, VoucherBatch
 
 __all__ = [
     "Account",
     "BillingDetails",
     "BillingSettings",
+    "BillingSummary",
     "Cart",
     "Checkout",
     "CheckoutEvent",

@@ -12,6 +12,7 @@ from billing.services.checkout_types import CheckoutOutcome, CheckoutRequest, Re
 from catalyst.core import idempotency
 from catalyst.core.errors import DomainError, PermissionRefused
 from tenancy.models import Organization, Sovereign, User
+from tenancy.selectors.organization_state import check_active
 from tenancy.selectors.permissions import can
 from tenancy.services.organizations import create_organization
 
@@ -84,4 +85,5 @@ def _organization(cart: Cart, buyer: User, now: datetime) -> Organization:
         raise CartIncomplete(_("Say for which organization you buy."))
     if not can(buyer, "checkout.create", cart.organization):
         raise PermissionRefused(_("Only an administrator or billing administrator can buy for this organization."))
+    check_active(cart.organization)
     return cart.organization

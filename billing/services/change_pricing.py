@@ -4,7 +4,7 @@ Amounts are minor units. Rules: docs/subscriptions.md, "Changes".
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -29,6 +29,7 @@ from marketplace.models import Plan
 from marketplace.selectors.blueprint_index import index_of
 from marketplace.selectors.capacity import Footprint, installed_fits, plan_footprint, smallest_fitting, used_by
 from marketplace.selectors.dependencies import Lock, Root, resolve
+from marketplace.selectors.installed import running_applications
 from marketplace.selectors.offer import Offer, load_offer
 from marketplace.selectors.selection import CapacityExceeded, PricedLine, PricedSelection, settings_of
 from tenancy.models import Environment, Organization
@@ -89,7 +90,9 @@ def price_change(
     extra = total_of(items) - subscription.monthly_minor
     at_end = bool(lost_for_good(lost, gained)) or extra < 0
     price = 0 if at_end else price_of_rest(extra, subscription, currency, now=now)
-    priced = _priced(items, offer, currency, price=price)
+    running = running_applications(subscription.organization_id, subscription.env_type)
+    owed = {*running.values(), *_bought(subscription.items)}
+    priced = _priced(items, offer, currency, price=price, owed=owed)
     priced = replace(priced, settings=settings_of(offer, priced.lock, selection.add_blueprints))
     fits = priced.used.fits(priced.capacity) and _runs_within(
         subscription, priced.capacity, selection.remove_applications
@@ -110,9 +113,11 @@ def price_change(
     )
 
 
-def _priced(items: list[Item], offer: Offer, currency: Currency, *, price: int) -> PricedSelection:
+def _priced(
+    items: list[Item], offer: Offer, currency: Currency, *, price: int, owed: Collection[str]
+) -> PricedSelection:
     """Return what an order of the change is made of, its lines apart."""
-    lock, plan = _resolved(items, offer), _plan_of(items)
+    lock, plan = _resolved(items, offer, owed), _plan_of(items)
     return PricedSelection(
         plan=plan,
         bundle="",
@@ -166,7 +171,11 @@ def _rest(title: str, item: Item) -> str:
     return _("%(title)s, for the rest of the period") % {"title": title} if item["unit_minor"] else title
 
 
-def _resolved(items: list[Item], offer: Offer) -> Lock:
+def _bought(items: Iterable[Item]) -> set[str]:
+    return {str(item["reference"]) for item in items if item["kind"] == "blueprint"}
+
+
+def _resolved(items: list[Item], offer: Offer, owed: Collection[str]) -> Lock:
     """Return everything that runs for these items. What the catalogue no longer has takes no part: it runs already."""
     roots: list[Root] = []
     for item in items:
@@ -178,7 +187,7 @@ def _resolved(items: list[Item], offer: Offer) -> Lock:
                 Root(stem if number == 1 else f"{stem}-{number}", item["reference"])
                 for number in range(first, first + item["quantity"])
             ]
-    return resolve(index=index_of(offer.listings), roots=roots)
+    return resolve(index=index_of(offer.listings, owed=owed), roots=roots)
 
 
 def _plan_of(items: list[Item]) -> str:

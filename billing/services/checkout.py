@@ -33,6 +33,7 @@ from catalyst.core.database import violated_constraint
 from catalyst.core.errors import NotFound
 from catalyst.core.failpoints import fp
 from catalyst.core.models import Currency, IdempotencyKey
+from marketplace.selectors.own_hosts import OwnHosts
 from marketplace.selectors.selection import PricedSelection, price_selection
 from marketplace.services.selection_settings import check_settings
 
@@ -259,7 +260,8 @@ def _price(request: CheckoutRequest, currency: Currency, now: datetime) -> Price
         config=selection.config,
         organization=request.organization,
     )
-    check_settings(priced.settings, selection.config, buyer_email=request.buyer.email)
+    hosts = OwnHosts(request.organization.pk)
+    check_settings(priced.settings, selection.config, buyer_email=request.buyer.email, hosts=hosts)
     return priced
 
 

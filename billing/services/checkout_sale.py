@@ -78,7 +78,14 @@ subscription AS (
     %(psp_subscription)s, tstzrange(%(period_start)s, %(period_end)s),
     (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'reference', reference, 'title', title,
         'title_ar', title_ar, 'quantity', quantity, 'unit_minor', unit_minor) ORDER BY position), '[]')
-      FROM billing_orderline WHERE order_id = %(order)s AND kind <> 'discount'), now()),
+      FROM billing_orderline WHERE order_id = %(order)s AND kind <> 'discount'), now()
+  RETURNING id, plan, env_type, state, monthly_minor, currency),
+started AS (
+  INSERT INTO core_outbox (dedup_key, topic, stream, payload)
+  SELECT 'subscription.started:' || id, 'subscription.started', %(event_stream)s,
+    jsonb_build_object('subscription', id, 'organization', %(organization)s::bigint, 'env_type', env_type,
+      'plan', plan, 'state', state, 'monthly', monthly_minor, 'currency', currency)
+  FROM subscription),
 """
 _RECORD = f"WITH {POSTING}, {_OPEN_SUBSCRIPTION} event AS ({outbox.PUBLISH}) {APPEND}"
 _RECORD_CHANGE = f"WITH {POSTING}, event AS ({outbox.PUBLISH}) {APPEND}"

@@ -79,6 +79,8 @@ class CheckoutRequest:
     address: str = ""
     #: Set when this sells a change of a live subscription instead of a first purchase.
     change: Proposal | None = None
+    #: The change preview that is bought, by its id; empty for any other purchase.
+    preview: str = ""
 
     @property
     def actor(self) -> str:

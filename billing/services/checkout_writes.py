@@ -212,11 +212,13 @@ def _line_rows(quote: Quote) -> list[dict[str, Any]]:
 
 def bought_selection(attempt: Attempt) -> dict[str, Any]:
     """Return what was bought in full, a Bundle's members included: delivery needs nothing else."""
-    lines = attempt.quote.lines
+    lines, request = attempt.quote.lines, attempt.request
+    previewed = {"preview": request.preview} if request.preview else {}
     return {
         "plan": attempt.priced.plan,
         "blueprints": [line.reference for line in lines if line.kind == "blueprint"],
         "addons": [line.reference for line in lines if line.kind == "addon"],
         "bundle": attempt.priced.bundle,
-        "config": attempt.request.selection.config,
+        "config": request.selection.config,
+        **previewed,
     }

@@ -97,7 +97,8 @@ class Entry:
     reverses_kind: str | None = None
 
 
-#: What ``post_entries`` writes, as parts of a WITH: for a transaction that posts together with other rows.
+#: What ``post_entries`` writes, as parts of a WITH: for a transaction that posts together with other rows. The event
+#: says the balance after the last entry, so the read table of balances needs no other source than the log.
 POSTING = """
 posted AS (
   INSERT INTO billing_ledgerentry (organization_id, seq, amount_minor, balance_after_minor, prev_seq,
@@ -111,6 +112,13 @@ posted AS (
     order_id bigint, invoice_id bigint, credit_note_id bigint, reverses_seq bigint, reverses_amount_minor bigint,
     reverses_kind text)
   ORDER BY seq),
+told AS (
+  INSERT INTO core_outbox (dedup_key, topic, stream, payload)
+  SELECT 'account.posted:' || %(organization)s::bigint || ':' || %(seq)s::bigint, 'account.posted',
+    'organization:' || %(organization)s::bigint,
+    jsonb_build_object('organization', %(organization)s::bigint, 'currency', %(account_currency)s::text,
+      'balance', %(balance)s::bigint, 'entry', %(seq)s::bigint)
+  WHERE jsonb_array_length(%(rows)s::jsonb) > 0),
 moved AS (
   UPDATE billing_account SET posted_minor = %(balance)s, last_seq = %(seq)s, held_minor = held_minor + %(held)s
   WHERE organization_id = %(organization)s AND %(moves)s)
@@ -139,6 +147,7 @@ def posting_parameters(
         seq, balance = seq + 1, balance + entry.amount_minor
     return {
         "organization": account.organization_id,
+        "account_currency": account.currency,
         "actor": actor,
         "rows": json.dumps(rows),
         "balance": balance,

@@ -102,12 +102,12 @@ class Processor(ProcessorReads):
         request, expected = self._write(op, params, key), _EXPECTED.get(op, ())
         try:
             self._limit(deadline)
-            return run_call(op, request, expected=expected)
+            return run_call(op, request, key=key, expected=expected)
         except ProcessorUnavailable:
             if deadline is not None and deadline.left() <= _SHORTEST_CALL:
                 raise
             self._limit(deadline)
-            return run_call(op, request, expected=expected)
+            return run_call(op, request, key=key, expected=expected)
 
     def _limit(self, deadline: Deadline | None) -> None:
         """Let the next call take no longer than the request has left (the library's client has no public setter)."""

@@ -21,6 +21,7 @@ from billing.services.psp import (
     get_processor,
     processor_slot,
 )
+from billing.services.psp_replies import take_reply
 from catalyst.core.database import execute
 from catalyst.core.errors import DomainError
 
@@ -63,12 +64,13 @@ def record_intent(
 
 
 def resolve(*, key: str, state: str, object_id: str | None = None) -> bool:
-    """Record a definite outcome of a call, once; return whether this call changed anything."""
+    """Record a definite outcome of a call, once, with the reply heard; return whether this call changed anything."""
     return bool(
         execute(
-            "UPDATE billing_pspcall SET state = %s, object_id = coalesce(object_id, %s), resolved_at = now()"
+            "UPDATE billing_pspcall SET state = %s, object_id = coalesce(object_id, %s), resolved_at = now(),"
+            " http_status = coalesce(%s, http_status)"
             " WHERE idempotency_key = %s AND state IN ('requested', 'unknown')",
-            [state, object_id, key],
+            [state, object_id, take_reply(key), key],
         )
     )
 
@@ -76,9 +78,10 @@ def resolve(*, key: str, state: str, object_id: str | None = None) -> bool:
 def mark_unknown(*, key: str, next_in_seconds: int = 10) -> None:
     """Record that the call may or may not have happened; the cleaner looks it up."""
     execute(
-        "UPDATE billing_pspcall SET state = 'unknown', next_action_at = now() + make_interval(secs => %s)"
+        "UPDATE billing_pspcall SET state = 'unknown', next_action_at = now() + make_interval(secs => %s),"
+        " http_status = coalesce(%s, http_status)"
         " WHERE idempotency_key = %s AND state IN ('requested', 'unknown')",
-        [next_in_seconds, key],
+        [next_in_seconds, take_reply(key), key],
     )
 
 

@@ -8,6 +8,7 @@ import stripe
 import structlog
 from django.utils.translation import gettext as _
 
+from billing.services.psp_replies import note_reply
 from catalyst.core.errors import DomainError
 
 log = structlog.get_logger(__name__)
@@ -46,22 +47,27 @@ DECLINED = frozenset(
 _BUYING = frozenset({"customer.create", "coupon.create", "session.create"})
 
 
-def run_call(op: str, request: Callable[[], Any], *, expected: Collection[str] = ()) -> dict[str, Any]:
+def run_call(op: str, request: Callable[[], Any], *, key: str = "", expected: Collection[str] = ()) -> dict[str, Any]:
     """Run one request and return the object as a plain dictionary.
 
-    ``expected`` are the codes of refusals that the caller knows what to do with: they raise no alarm.
+    ``expected`` are the codes of refusals that the caller knows what to do with: they raise no alarm. ``key`` is that
+    of a write: the status of its reply is kept for its intent.
 
     :raises ProcessorRejected: refused. :raises ProcessorUnavailable: outcome unknown.
     :raises ProcessorNotConfigured: the key was refused.
     """
     try:
-        answer: dict[str, Any] = request().to_dict(for_json=True)
+        reply = request()
+        note_reply(key, reply.last_response.code if key else None)
+        answer: dict[str, Any] = reply.to_dict(for_json=True)
         return answer
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        note_reply(key, error.http_status if key else None)
         log.error("processor_refused_key", op=op, status=error.http_status, alarm=True)
         raise not_configured() from None
     except stripe.StripeError as error:
         status = error.http_status
+        note_reply(key, status if key else None)
         definite = status is not None and 400 <= status < 500 and status not in {409, 429}
         log.warning("processor_error", op=op, status=status, code=error.code, definite=definite)
         if definite:

@@ -25,6 +25,8 @@ from catalyst.core import idempotency, outbox
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError, NotFound
 from catalyst.core.failpoints import fp
+from marketplace.selectors.installed import running_applications
+from marketplace.selectors.own_hosts import OwnHosts
 from marketplace.services.selection_settings import check_settings
 from tenancy.models import Organization, Sovereign, User
 from tenancy.services.audit import append_audit, organization_stream
@@ -156,7 +158,15 @@ def _check_config(proposal: Proposal, *, email: str) -> None:
 
     :raises ConfigurationRefused: with a pointer to each problem.
     """
-    check_settings(proposal.priced.settings, proposal.config, buyer_email=email, pointer="/add/config")
+    subscription = proposal.subscription
+    check_settings(
+        proposal.priced.settings,
+        proposal.config,
+        buyer_email=email,
+        pointer="/add/config",
+        applications=running_applications(subscription.organization_id, subscription.env_type),
+        hosts=OwnHosts(subscription.organization_id),
+    )
 
 
 def _open_cart(subscription: Subscription) -> uuid.UUID | None:

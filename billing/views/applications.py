@@ -20,16 +20,21 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from billing.views.asked_changes import look_at_change
 from billing.views.carts import see_other
 from billing.views.console import find_organization, shell
 from catalyst.core import idempotency
 from catalyst.core.errors import DomainError
 from marketplace.models import Application, Change
+from marketplace.selectors.application_state import get_state
 from marketplace.selectors.applications import get_application
 from marketplace.selectors.installed import is_change_waiting
+from marketplace.selectors.secrets import list_secrets
 from marketplace.selectors.upgrades import available_upgrades
 from marketplace.selectors.why import explain_version, last_edit
+from marketplace.services.edits import PreviewRequired
 from marketplace.services.edits_preview import Preview, preview
+from marketplace.services.planner_request import ChangeRequest
 from marketplace.services.upgrades import Mode, plan_upgrade
 from tenancy.models import Environment, Organization, User
 from tenancy.selectors.organizations import visible_env_types
@@ -84,7 +89,7 @@ def of_application(right: str) -> Callable[[Page], Callable[..., HttpResponse]]:
             context = shell(request, organization, "applications")
             if not context["sees_apps"] or not context[right]:
                 return render(request, "console/refused.html", context, status=HTTPStatus.FORBIDDEN)
-            environment = _environment(request, organization, env_type)
+            environment = find_environment(request, organization, env_type)
             installed = Application.objects.filter(environment=environment, removed_by=None)
             found = get_object_or_404(installed.exclude(change__commit=""), slug=application)
             context |= {
@@ -99,7 +104,8 @@ def of_application(right: str) -> Callable[[Page], Callable[..., HttpResponse]]:
     return door
 
 
-def _environment(request: HttpRequest, organization: Organization, env_type: str) -> Environment:
+def find_environment(request: HttpRequest, organization: Organization, env_type: str) -> Environment:
+    """Return one of the Organization's Environments that the reader may see; another one looks like a missing one."""
     visible = visible_env_types(request.user, organization)
     if visible is not None and env_type not in visible:
         raise Http404
@@ -114,13 +120,18 @@ def application_page(visit: Visit) -> HttpResponse:
     try:
         now = timezone.now()
         notices = available_upgrades(visit.environment, now=now)
+        secrets = list_secrets(visit.application)
         why = explain_version(visit.environment, visit.application.slug, now=now)
+        state = get_state(visit.application, visit.context["status"], now=now)
     except (OperationalError, InterfaceError):
         return visit.show("application", HTTPStatus.SERVICE_UNAVAILABLE, is_broken=True)
     edit = last_edit(visit.application)
     return visit.show(
         "application",
         why=why,
+        state=state,
+        has_missing_secret=any(each.is_missing for each in secrets),
+        has_waiting_secret=any(each.is_waiting for each in secrets),
         notice=next((each for each in notices if each.application == visit.application.slug), None),
         is_waiting=is_change_waiting(visit.environment.pk),
         failed=edit if edit is not None and edit.state == Change.State.FAILED else None,
@@ -144,6 +155,9 @@ def upgrade(visit: Visit) -> HttpResponse:
             now=timezone.now(),
             key=idempotency.check_key(key) if (key := sent.get("key")) else "",
         )
+    except PreviewRequired:
+        asked = ChangeRequest(upgrade=wanted)
+        return look_at_change(visit.request, visit.environment, asked, back=visit.address)
     except DomainError as error:
         return _preview(visit, wanted, refusal=error)
     messages.success(visit.request, _("The upgrade has begun. You see here when it is done."))
@@ -160,14 +174,15 @@ def _preview(visit: Visit, wanted: dict[str, str], *, refusal: DomainError | Non
         "application_upgrade",
         refusal.status if refusal else HTTPStatus.OK,
         preview=shown,
-        takes=_taken(shown) if shown else [],
+        takes=taken_by(shown) if shown else [],
         refusal=refusal,
         range=wanted[visit.application.slug],
         key=uuid.uuid4().hex,
     )
 
 
-def _taken(shown: Preview) -> list[Taken]:
+def taken_by(shown: Preview) -> list[Taken]:
+    """Return what an upgrade takes, resource by resource."""
     units = {
         "memory_mib": (_("Memory"), "MiB"),
         "cpu_milli": (_("Processor, in thousandths of a core"), "m"),

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from billing.views.applications import Visit, of_application
+from billing.views.asked_changes import ask_for_change
 from billing.views.carts import see_other
 from catalyst.core import idempotency
 from catalyst.core.errors import DomainError
@@ -24,8 +25,10 @@ from marketplace.selectors.capacity import Footprint, footprint_of
 from marketplace.selectors.form_surroundings import surroundings_of
 from marketplace.selectors.installed import is_change_waiting
 from marketplace.services.application_secrets import write_secret
+from marketplace.services.edits import PreviewRequired
 from marketplace.services.edits_config import ConfigurationRefused, SettingImmutable, schema_of
 from marketplace.services.edits_configuration import NothingToChange, plan_configuration
+from marketplace.services.planner_request import ChangeRequest, Configure
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,12 @@ def configure(visit: Visit) -> HttpResponse:
 
 
 def _save(visit: Visit, form: SchemaForm) -> HttpResponse:
-    """Make the Change first: a refusal then leaves the secrets as they were, too."""
+    """Make the Change first: a refusal then leaves the secrets as they were, too.
+
+    Where the Environment has rules it becomes a preview, and secrets, which no rule is about, are written with it.
+    """
     try:
-        _plan(visit, form)
+        looked = _plan(visit, form)
         for name, value in form.secrets.items():
             write_secret(application=visit.application, name=name, value=value, actor=visit.person, now=timezone.now())
     except (ConfigurationRefused, SettingImmutable) as error:
@@ -65,11 +71,22 @@ def _save(visit: Visit, form: SchemaForm) -> HttpResponse:
         return _show(visit, form, status=error.status)
     except DomainError as error:
         return _show(visit, form, refusal=error, status=error.status)
+    if looked is not None:
+        return looked
     messages.success(visit.request, _("Saved. You see here when it is in effect."))
     return see_other(visit.address)
 
 
-def _plan(visit: Visit, form: SchemaForm) -> None:
+def _look(visit: Visit, form: SchemaForm) -> HttpResponse:
+    sent = visit.request.POST
+    wanted = Configure(application=visit.application.slug, config=form.values, size=sent.get("size", "")[:8])
+    request = ChangeRequest(configure=(wanted,))
+    reason = sent.get("reason", "").strip()[:500]
+    return ask_for_change(visit.request, visit.environment, request, reason=reason)
+
+
+def _plan(visit: Visit, form: SchemaForm) -> HttpResponse | None:
+    """Make the Change; where it has to be looked at first, return the way to its preview."""
     sent = visit.request.POST
     try:
         plan_configuration(
@@ -82,10 +99,13 @@ def _plan(visit: Visit, form: SchemaForm) -> None:
             now=timezone.now(),
             key=idempotency.check_key(key) if (key := sent.get("key")) else "",
         )
+    except PreviewRequired:
+        return _look(visit, form)
     except NothingToChange:
         # A new value of a secret changes nothing that Git holds.
         if not form.secrets:
             raise
+    return None
 
 
 def _form(visit: Visit, data: QueryDict | None = None) -> SchemaForm:

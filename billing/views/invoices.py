@@ -25,6 +25,7 @@ from billing.selectors.invoices import (
 from billing.services.billing_details import update_billing_details
 from billing.services.documents import document_of
 from billing.views.console import find_organization, shell
+from billing.views.panels import load_panels, show_panels
 from catalyst.core.errors import DomainError
 from catalyst.core.http.downloads import pdf_response
 from tenancy.models import Organization, User
@@ -44,19 +45,8 @@ def invoices(request: HttpRequest, slug: str) -> HttpResponse:
     context = shell(request, organization, _PAGE)
     if not context["sees_money"]:
         return _refused(request, context)
-    before = request.GET.get("before", "")
-    rows = list_invoices(organization).order_by("-id")
-    is_later = before.isascii() and before.isdigit() and len(before) < 19
-    if is_later:
-        rows = rows.filter(pk__lt=int(before))
-    page: list[Invoice] = list(rows[: _PER_PAGE + 1])
-    older = page[_PER_PAGE - 1].pk if len(page) > _PER_PAGE else None
-    context |= {
-        "invoices": [shown_invoice(row) for row in page[:_PER_PAGE]],
-        "older": older,
-        "is_later": is_later,
-    }
-    return render(request, "console/invoices.html", context)
+    context |= load_panels({"invoices": lambda: _invoices(organization, request.GET.get("before", ""))})
+    return show_panels(request, "console/invoices.html", context)
 
 
 @never_cache
@@ -125,6 +115,17 @@ def billing_details(request: HttpRequest, slug: str) -> HttpResponse:
     context |= {"form": form, "contact": billing_contact(organization)}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "console/billing_details.html", context, status=status)
+
+
+def _invoices(organization: Organization, before: str) -> dict[str, Any]:
+    """Return one page of the list; ``older`` is where the next one begins."""
+    rows = list_invoices(organization).order_by("-id")
+    is_later = before.isascii() and before.isdigit() and len(before) < 19
+    if is_later:
+        rows = rows.filter(pk__lt=int(before))
+    page: list[Invoice] = list(rows[: _PER_PAGE + 1])
+    older = page[_PER_PAGE - 1].pk if len(page) > _PER_PAGE else None
+    return {"rows": [shown_invoice(row) for row in page[:_PER_PAGE]], "older": older, "is_later": is_later}
 
 
 def _holds(organization: Organization, permission: str) -> bool:

@@ -31,6 +31,7 @@ from billing.views.wizard import next_step
 from catalyst.core.errors import PermissionRefused
 from catalyst.core.http.address import client_address
 from tenancy.models import Organization, User
+from tenancy.selectors.organization_state import check_active
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of
 from tenancy.selectors.permissions import can, has_role
 from tenancy.selectors.sovereign import get_sovereign
@@ -97,6 +98,7 @@ def redeem_to_organization(request: HttpRequest) -> HttpResponse:
 def _allowed(person: User, organization: Organization | None) -> Organization:
     if organization is None or not can(person, _RIGHT, organization):
         raise PermissionRefused("")
+    check_active(organization)
     return organization
 
 

@@ -23,6 +23,7 @@ from catalyst.core.errors import DomainError
 from marketplace.selectors.catalogue import BlueprintCard, list_cards
 from marketplace.selectors.price_list import AddOnOffer, PlanOffer, list_addons, list_plans
 from marketplace.selectors.selection import CapacityExceeded, LineUnavailable
+from marketplace.services.typed_secrets import keep_typed_secrets
 from tenancy.models import Organization
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of
 from tenancy.selectors.permissions import has_role
@@ -80,7 +81,11 @@ def addons(request: HttpRequest) -> HttpResponse:
     form = details_form(request, cart, request.POST)
     if not form.is_valid():
         return remember_cart(show_details(request, cart, form, status=HTTPStatus.UNPROCESSABLE_ENTITY), cart)
-    change_cart(cart=cart, change=form.change())
+    handles = {
+        name: keep_typed_secrets(scope=f"cart:{cart.pk}", blueprint=name, values=typed, now=timezone.now())
+        for name, typed in form.typed_secrets.items()
+    }
+    change_cart(cart=cart, change=form.change(handles))
     if form.chosen is not None:
         set_organization(cart=cart, organization=form.chosen)
     target = reverse("checkout-review")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,7 @@ from marketplace.forms.schema_form import JoinedForms, SchemaForm
 from marketplace.models import Plan
 from marketplace.selectors.chosen_settings import ChosenSettings, list_chosen_settings
 from marketplace.services.edits_config import ConfigurationRefused
+from marketplace.services.typed_secrets import keep_typed_secrets, with_handles
 from tenancy.selectors.sovereign import get_sovereign
 
 #: What a form of the change page sends, in the order of the service's selection.
@@ -111,6 +113,17 @@ def _answers(visit: Visit, names: Iterable[str]) -> dict[str, Any]:
     return {app.name: form.values for app, form in _questions(visit, names) if form.values}
 
 
+def _keep_secrets(visit: Visit, selection: ChangeSelection) -> ChangeSelection:
+    """Seal what was typed, and let the change name it."""
+    scope = f"change:{visit.subscription.pk}:{visit.request.POST.get('key', '')[:64]}"
+    config = dict(selection.config)
+    for app, form in _questions(visit, selection.add_blueprints):
+        if form.is_valid() and form.secrets:
+            handles = keep_typed_secrets(scope=scope, blueprint=app.name, values=form.secrets, now=timezone.now())
+            config[app.name] = with_handles(form.values, handles)
+    return replace(selection, config=config)
+
+
 def _fitting_plan(refusal: DomainError | None) -> Plan | None:
     """Return the Plan that would hold what was asked for, when size is the trouble."""
     slug = refusal.extra.get("smallest_plan") if refusal else None
@@ -149,6 +162,7 @@ def _confirm(visit: Visit) -> HttpResponse:
     try:
         if "use_code" in visit.request.POST:
             return _review(visit, selection, code=code)
+        selection = _keep_secrets(visit, selection)
         command = ChangeCommand(visit.subscription, selection, _purchase(visit, selection, code))
         outcome = request_change(command=command, now=timezone.now())
     except AlreadyPaid as error:

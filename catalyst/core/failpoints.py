@@ -82,6 +82,8 @@ REGISTRY = frozenset(
         "inbox.effect.in_tx",
         "outbox.relay.in_tx",
         "outbox.delivery.after_effect",
+        "change.apply.after_purchase",
+        "change.give_back.after_items",
         "install.commit.after_object",
         "install.push.after_push",
         "install.record.in_tx",
@@ -89,6 +91,19 @@ REGISTRY = frozenset(
         "push.accept.after_ref",
         "push.take.before_record",
         "push.take.in_tx",
+        "change_push.before_branch",
+        "change_push.after_branch",
+        "change_push.before_drop",
+        "job.take.after_commit",
+        "job.step.after_effect",
+        "job.record.in_tx",
+        "secret.set.in_tx",
+        "secret.deliver.before_write",
+        "secret.deliver.after_write",
+        "secret.deliver.in_tx",
+        "platform.commit.after_object",
+        "platform.commit.after_record",
+        "platform.commit.after_push",
     }
 )
 

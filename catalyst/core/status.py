@@ -30,6 +30,7 @@ STATUSES: dict[str, Look] = {
     "deleted": Look(_("Removed"), _TRASH, "grey"),
     "unknown": Look(_("Unknown"), "question", "grey"),
     "previewed": Look(_("Ready to apply"), "eye", "blue"),
+    "verified": Look(_("Verified"), _CHECK, "green"),
     "awaiting_gates": Look(_("Waiting for approval or time window"), _CLOCK, "violet"),
     "committing": Look(_("Saving"), _WORKING, "blue"),
     "committed": Look(_("Saved"), _WORKING, "blue"),

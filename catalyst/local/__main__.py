@@ -12,6 +12,7 @@ from catalyst.local.errors import LocalStackError
 from catalyst.local.launch import (
     child_environment,
     plan_card_page,
+    plan_secret_store,
     prepare,
     start_servers,
     stop_servers,
@@ -60,12 +61,13 @@ def _run(configuration: Configuration, preparations: Preparations, table: Proces
     servers = start_servers(configuration.home)
     try:
         environment = child_environment(configuration, servers)
-        cards = plan_card_page(configuration, environment)
+        planned = [plan(configuration, environment) for plan in (plan_card_page, plan_secret_store)]
+        stand_ins = [each for each in planned if each is not None]
         for name, arguments in preparations:
             _tell(name)
             prepare(name, arguments, environment)
         supervisor = Supervisor(
-            table(configuration, cards),
+            table(configuration, stand_ins),
             environment=environment,
             folder=ROOT,
             logs=configuration.home / "logs",

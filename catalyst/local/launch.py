@@ -17,7 +17,7 @@ from catalyst.local.postgres import start_postgres
 from catalyst.local.processes import ProcessSpec
 from catalyst.local.runtime import read_services, record_service
 from catalyst.local.secrets import local_secret
-from catalyst.local.stack import ROOT, Configuration, card_page, manage
+from catalyst.local.stack import ROOT, Configuration, card_page, manage, secret_store
 from catalyst.local.supervisor import Supervisor
 from catalyst.local.tether import tie_to_parent
 from catalyst.local.valkey import start_valkey
@@ -80,6 +80,25 @@ def plan_card_page(configuration: Configuration, environment: dict[str, str]) ->
     environment |= {"STRIPE_API_BASE": address, "CATALYST_SANDBOX_WEBHOOK_SECRET": secret}
     record_service(configuration.home, "cards", port=port, pid=os.getpid(), url=address)
     return card_page(configuration, port=port, webhook_secret=secret)
+
+
+def plan_secret_store(configuration: Configuration, environment: dict[str, str]) -> ProcessSpec | None:
+    """Return the stand-in for the secret store and point the environment at it.
+
+    ``None`` when ``SECRET_STORE`` is given; given and empty it means that there is none.
+    """
+    if "SECRET_STORE" in os.environ:
+        return None
+    known = read_services(configuration.home).get("secrets")
+    port = free_port(known.port if known else None)
+    address = f"http://127.0.0.1:{port}"
+    environment |= {
+        "SECRET_STORE": "openbao",
+        "SECRET_STORE_URL": address,
+        "SECRET_STORE_TOKEN": local_secret(configuration.home, "sandbox-secret-store"),
+    }
+    record_service(configuration.home, "secrets", port=port, pid=os.getpid(), url=address)
+    return secret_store(configuration, port=port)
 
 
 def prepare(name: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:

@@ -9,12 +9,14 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from catalyst.core.errors import DomainError
 from catalyst.core.gitops import kustomize, yaml
 from catalyst.core.gitops.validate import validate_objects
 from catalyst.local.reconciler_notify import kustomization_event, post_event
+from catalyst.local.reconciler_release import Charts, find_release_problem
 from catalyst.local.reconciler_source import fetch_main
 
 Files = Mapping[str, bytes]
@@ -47,6 +49,15 @@ class Kustomization:
 ROOT = Kustomization("applications", "flux", ())
 
 
+class NoCharts(DomainError):
+    """Nobody said where charts come from."""
+
+
+def no_charts(_repository: str, _digest: str) -> Files:
+    """Refuse every chart."""
+    raise NoCharts("There is no registry.")
+
+
 class Memory:
     """Which Applications of an Environment were seen, each with the commit of that, over restarts."""
 
@@ -65,14 +76,64 @@ class Memory:
         new.replace(self._path)
 
 
+class StateFile:
+    """What runs now, for whoever asks instead of waiting to be told: each object's word, replaced in one step.
+
+    Beside it a folder of marks: an Application that is named there is tried again, whatever was known of it.
+    """
+
+    def __init__(self, folder: Path, environment: str) -> None:
+        self._path = folder / f"{environment}.state.json"
+        self._marks = folder / f"{environment}.retry"
+        self._objects: dict[str, dict[str, str]] = {}
+
+    def begin(self) -> None:
+        if self._path.exists():
+            self._objects = json.loads(self._path.read_text())["objects"]
+
+    def say(self, name: str, *, commit: str, severity: str, reason: str, message: str) -> None:
+        at = datetime.now(UTC).isoformat()
+        said = {"commit": commit, "severity": severity, "reason": reason, "message": message, "at": at}
+        self._objects[name] = said
+        self._write()
+
+    def forget(self, names: set[str]) -> None:
+        """Take away what is deleted."""
+        self._objects = {name: said for name, said in self._objects.items() if name not in names}
+        self._write()
+
+    def take_marks(self) -> set[str]:
+        """Return the Applications to try again, once."""
+        marks = list(self._marks.iterdir()) if self._marks.exists() else []
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+        return {mark.name for mark in marks}
+
+    def _write(self) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps({"objects": self._objects}, sort_keys=True))
+        new.replace(self._path)
+
+
 class Reconciler:
     """Reconciles Environments into a folder of clones; remembers what it has applied already."""
 
-    def __init__(self, folder: Path, *, seconds: float, stop: threading.Event) -> None:
+    def __init__(self, folder: Path, *, seconds: float, stop: threading.Event, charts: Charts = no_charts) -> None:
         self._folder = folder
         self._seconds = seconds
         self._stop = stop
+        self._charts = charts
         self._applied: dict[tuple[str, str], str] = {}
+
+    def beat(self) -> None:
+        """Say that somebody is here: what the state files say is true as long as this is young."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "alive").touch()
+
+    def is_asked(self, environment: str) -> bool:
+        """Tell whether somebody wants an Application of this Environment tried again."""
+        marks = self._folder / f"{environment}.retry"
+        return marks.exists() and any(marks.iterdir())
 
     def reconcile(self, target: Target) -> str:
         """Bring one Environment to its newest commit, dependencies first; return that commit.
@@ -82,6 +143,10 @@ class Reconciler:
         commit, files = fetch_main(
             target.clone_url, token=target.token, folder=self._folder / f"{target.environment}.git"
         )
+        state = StateFile(self._folder, target.environment)
+        state.begin()
+        for name in state.take_marks():
+            self._applied.pop((target.environment, name), None)
         memory = Memory(self._folder / f"{target.environment}.json")
         known = memory.read()
         kustomizations = read_kustomizations(files)
@@ -92,13 +157,15 @@ class Reconciler:
         for each in in_order(kustomizations):
             if missing := sorted(set(each.depends_on) - ready):
                 message = f"Dependencies do not meet ready condition: {', '.join(missing)}"
-                _report(target, each, commit, "info", "DependencyNotReady", message)
-            elif self._apply(target, each, commit, files):
+                _report(target, state, each, commit, "info", "DependencyNotReady", message)
+            elif self._apply(target, state, each, commit, files):
                 ready.add(each.name)
             if self._stop.is_set():
                 return commit
-        self._prune(target, {name: seen for name, seen in known.items() if name not in names})
-        _report(target, ROOT, commit, "info", _SUCCEEDED, "Reconciliation finished")
+        gone = {name: seen for name, seen in known.items() if name not in names}
+        state.forget(set(gone))
+        self._prune(target, gone)
+        _report(target, state, ROOT, commit, "info", _SUCCEEDED, "Reconciliation finished")
         memory.write(dict.fromkeys(names, commit))
         return commit
 
@@ -107,20 +174,20 @@ class Reconciler:
         for name, seen in sorted(gone.items()):
             self._applied.pop((target.environment, name), None)
             deleted = f"Deployment/{name}/app deleted\nNamespace/{name} skipped"
-            _report(target, Kustomization(name, "", ()), seen, "info", _SUCCEEDED, deleted)
+            _notify(target, name, seen, "info", _SUCCEEDED, deleted)
 
-    def _apply(self, target: Target, each: Kustomization, commit: str, files: Files) -> bool:
+    def _apply(self, target: Target, state: StateFile, each: Kustomization, commit: str, files: Files) -> bool:
         folder = files_below(files, each.path)
         digest = hashlib.sha256(repr(sorted(folder.items())).encode()).hexdigest()
         place = (target.environment, each.name)
         if self._applied.get(place) != digest:
-            _report(target, each, commit, "info", _PROGRESSING, "Reconciliation in progress")
-            if problem := find_problem(folder):
-                _report(target, each, commit, "error", *problem)
+            _report(target, state, each, commit, "info", _PROGRESSING, "Reconciliation in progress")
+            if problem := find_problem(folder, self._charts):
+                _report(target, state, each, commit, "error", *problem)
                 return False
             self._stop.wait(self._seconds)
             self._applied[place] = digest
-        _report(target, each, commit, "info", _SUCCEEDED, "Sandbox: rendered and checked, nothing was started")
+        _report(target, state, each, commit, "info", _SUCCEEDED, "Sandbox: rendered and checked, nothing was started")
         return True
 
 
@@ -154,7 +221,7 @@ def files_below(files: Files, folder: str) -> dict[str, bytes]:
     return {path.removeprefix(f"{folder}/"): data for path, data in files.items() if path.startswith(f"{folder}/")}
 
 
-def find_problem(folder: Files) -> tuple[str, str] | None:
+def find_problem(folder: Files, charts: Charts) -> tuple[str, str] | None:
     """Return reason and message when the folder does not build, or a cluster would refuse one of its objects."""
     try:
         built = kustomize.build({name: data for name, data in folder.items() if name != "application.yaml"})
@@ -162,14 +229,22 @@ def find_problem(folder: Files) -> tuple[str, str] | None:
         return "BuildFailed", error.message
     problems = validate_objects(built)
     if not problems:
-        return None
+        return find_release_problem(built, charts)
     first = problems[0]
     return "ValidationFailed", f"{first.subject}{first.pointer}: {first.message}"
 
 
-def _report(target: Target, each: Kustomization, commit: str, severity: str, reason: str, message: str) -> None:
+def _report(
+    target: Target, state: StateFile, each: Kustomization, commit: str, severity: str, reason: str, message: str
+) -> None:
+    """Write the state first: a notification is only a reason to look at it."""
+    state.say(each.name, commit=commit, severity=severity, reason=reason, message=message)
+    _notify(target, each.name, commit, severity, reason, message)
+
+
+def _notify(target: Target, name: str, commit: str, severity: str, reason: str, message: str) -> None:
     event = kustomization_event(
-        application=each.name,
+        application=name,
         environment=target.environment,
         commit=commit,
         severity=severity,

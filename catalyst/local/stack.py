@@ -36,8 +36,8 @@ class Configuration:
         return f"http://127.0.0.1:{self.port}"
 
 
-#: Makes the table of processes; the second argument is the stand-in for the card page, where there is one.
-ProcessTable = Callable[[Configuration, ProcessSpec | None], Sequence[ProcessSpec]]
+#: Makes the table of processes; the second argument are the stand-ins for what others run, where there are any.
+ProcessTable = Callable[[Configuration, Sequence[ProcessSpec]], Sequence[ProcessSpec]]
 
 
 def read_configuration() -> Configuration:
@@ -57,7 +57,7 @@ def manage(*arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "manage.py"), *arguments]
 
 
-def process_table(configuration: Configuration, cards: ProcessSpec | None) -> list[ProcessSpec]:
+def process_table(configuration: Configuration, stand_ins: Sequence[ProcessSpec]) -> list[ProcessSpec]:
     """Return every process of the stack. Only the web server may not die: without it there is nothing to look at."""
     python, home = sys.executable, configuration.home
     web = [python, "-m", "uvicorn", "catalyst.asgi:application", "--host", configuration.host]
@@ -71,14 +71,14 @@ def process_table(configuration: Configuration, cards: ProcessSpec | None) -> li
     worker += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     beat += ["--schedule", str(home / "run" / "celerybeat-schedule")]
-    specs = [
+    return [
         ProcessSpec("web", web, restartable=False),
         ProcessSpec("worker", worker),
         ProcessSpec("beat", beat),
         ProcessSpec("relay", manage("relay")),
         ProcessSpec("reconciler", manage("sandbox_reconciler")),
+        *stand_ins,
     ]
-    return [*specs, cards] if cards else specs
 
 
 def card_page(configuration: Configuration, *, port: int, webhook_secret: str) -> ProcessSpec:
@@ -87,3 +87,9 @@ def card_page(configuration: Configuration, *, port: int, webhook_secret: str) -
     arguments += ["--webhook-secret", webhook_secret]
     arguments += ["--state", str(configuration.home / "sandbox-stripe" / "state.sqlite3")]
     return ProcessSpec("cards", [sys.executable, "-m", "catalyst.local.sandbox_stripe", *arguments])
+
+
+def secret_store(configuration: Configuration, *, port: int) -> ProcessSpec:
+    """Return the stand-in for the secret store. Its token comes by the environment, where no list of processes is."""
+    arguments = ["--port", str(port), "--state", str(configuration.home / "sandbox-secrets" / "state.sqlite3")]
+    return ProcessSpec("secrets", [sys.executable, "-m", "catalyst.local.sandbox_secrets", *arguments])

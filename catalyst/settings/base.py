@@ -157,8 +157,16 @@ CELERY_BEAT_SCHEDULE = {
     "issue-missing-invoices": {"task": "billing.issue_missing_invoices", "schedule": 3600.0},
     "sweep-change-calls": {"task": "billing.sweep_change_calls", "schedule": 30.0},
     "sweep-changes": {"task": "marketplace.sweep_changes", "schedule": 15.0},
+    "sweep-gates": {"task": "marketplace.sweep_gates", "schedule": 15.0},
+    "sweep-branches": {"task": "marketplace.sweep_branches", "schedule": 60.0},
+    "sweep-jobs": {"task": "marketplace.sweep_jobs", "schedule": 15.0},
+    "sweep-kept-data": {"task": "marketplace.sweep_kept_data", "schedule": 3600.0},
     "sweep-flux-messages": {"task": "marketplace.sweep_flux_messages", "schedule": 15.0},
+    "look-at-clusters": {"task": "marketplace.look_at_clusters", "schedule": 10.0},
     "take-pushed": {"task": "marketplace.take_pushed", "schedule": 30.0},
+    "sweep-platform": {"task": "marketplace.sweep_platform", "schedule": 3600.0},
+    "sweep-secrets": {"task": "marketplace.sweep_secrets", "schedule": 15.0},
+    "sweep-domains": {"task": "billing.sweep_domains", "schedule": 60.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(CATALYST_HOME / "run" / "celerybeat-schedule")
 
@@ -208,8 +216,38 @@ STATIC_ROOT = CATALYST_HOME / "static"
 WHITENOISE_USE_FINDERS = False
 BLUEPRINT_ROOTS = [ROOT / "blueprints" / "platform", ROOT / "blueprints" / "products"]
 GIT_ROOT = CATALYST_HOME / "git"
-# Where secrets of Applications go. Empty, and no variable: nothing writes into a secret store yet, so none are taken.
-SECRET_STORE = ""
+#: Whether members may push change/<name> to the repository of an Environment; off, they only fetch.
+GIT_PUSH = env.bool("CATALYST_GIT_PUSH", default=False)
+
+# --- Cluster --------------------------------------------------------------------------------------------------------
+# The API of the cluster in which Environments run; "{environment}" in it is the Environment's name. Empty: nobody looks
+# into a cluster, and only a sandbox deletes data.
+KUBERNETES_API_URL = env.str("CATALYST_KUBERNETES_API_URL", default="")
+KUBERNETES_TOKEN_FILE = env.str("CATALYST_KUBERNETES_TOKEN_FILE", default="")
+KUBERNETES_CA_FILE = env.str("CATALYST_KUBERNETES_CA_FILE", default="")
+#: How long the data of a removed Application is kept before it is deleted for good.
+APPLICATION_DATA_DAYS = 14
+
+# --- Secret store ---------------------------------------------------------------------------------------------------
+# Where secrets of Applications go: "openbao" (also HashiCorp Vault), or nothing, and then none are taken.
+SECRET_STORE = env.str("SECRET_STORE", default="")
+SECRET_STORE_URL = env.str("SECRET_STORE_URL", default="")
+#: A token, a file that an agent keeps a token in, or an AppRole.
+SECRET_STORE_TOKEN = env.str("SECRET_STORE_TOKEN", default="")
+SECRET_STORE_TOKEN_FILE = env.str("SECRET_STORE_TOKEN_FILE", default="")
+SECRET_STORE_ROLE_ID = env.str("SECRET_STORE_ROLE_ID", default="")
+SECRET_STORE_SECRET_ID = env.str("SECRET_STORE_SECRET_ID", default="")
+#: Where the key-value engine, version 2, is mounted.
+SECRET_STORE_MOUNT = env.str("SECRET_STORE_MOUNT", default="secret")
+SECRET_STORE_NAMESPACE = env.str("SECRET_STORE_NAMESPACE", default="")
+SECRET_STORE_CA_FILE = env.str("SECRET_STORE_CA_FILE", default="")
+
+# --- Domains --------------------------------------------------------------------------------------------------------
+#: Whom to ask for the proof of a domain: addresses of resolvers that validate DNSSEC, each with or without ":port".
+#: Empty: those of this machine.
+DNS_RESOLVERS = env.list("CATALYST_DNS_RESOLVERS", default=[])
+#: Names under which this platform itself gives addresses, besides the Sovereign's own; nobody can claim one.
+POOL_DOMAINS = env.list("CATALYST_POOL_DOMAINS", default=["omani.rest", "omani.works", "omani.trade", "omani.homes"])
 
 # --- E-mail ---------------------------------------------------------------------------------------------------------
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")

@@ -6,6 +6,7 @@ from .base import *
 from .base import CATALYST_HOME, EMAIL_CONFIG, env
 
 DEBUG = env.bool("CATALYST_DEBUG", default=False)
+GIT_PUSH = env.bool("CATALYST_GIT_PUSH", default=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 SECRET_KEY = env.str("SECRET_KEY", default="") or local_secret(CATALYST_HOME, "secret-key")
 CATALYST_MASTER_KEYS = env.list("CATALYST_MASTER_KEYS", default=[local_secret(CATALYST_HOME, "master-key")])

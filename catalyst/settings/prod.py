@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 os.environ.setdefault("CATALYST_LOG_FORMAT", "json")
 
 from .base import *
-from .base import STRIPE_API_BASE, env
+from .base import SECRET_STORE, SECRET_STORE_URL, STRIPE_API_BASE, env
 
 DEBUG = False
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -36,6 +36,10 @@ STORAGES = {
 if STRIPE_API_BASE:
     raise ImproperlyConfigured(
         "STRIPE_API_BASE is set: the sandbox card page takes no money and production refuses it. Unset it."
+    )
+if SECRET_STORE and not SECRET_STORE_URL.startswith("https://"):
+    raise ImproperlyConfigured(
+        "SECRET_STORE_URL must begin with https://: secrets would pass in plain. The sandbox store is for one machine."
     )
 if any(argument.startswith("sandbox") for argument in sys.argv[1:2]):
     raise ImproperlyConfigured("Sandbox commands do not run on production settings.")

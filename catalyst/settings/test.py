@@ -16,11 +16,18 @@ DATABASES["default"]["OPTIONS"]["options"] = "-c lock_timeout=10000 -c idle_in_t
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 CATALYST_HOME = Path(tempfile.gettempdir()) / "catalyst-test-home"
 GIT_ROOT = CATALYST_HOME / "git"
+GIT_PUSH = True
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 CELERY_TASK_ALWAYS_EAGER = False
 STRIPE_API_BASE = "http://127.0.0.1:9"
+# Nobody answers there; tests that need the store start one (tests/secret_store.py).
+SECRET_STORE = "openbao"
+SECRET_STORE_URL = "http://127.0.0.1:9"
+SECRET_STORE_TOKEN = "test-only-token"
+# Nobody answers there; tests that need the DNS start a server (tests/dns_server.py).
+DNS_RESOLVERS = ["127.0.0.1:9"]
 FAILPOINTS_ENABLED = True
 LOGGING["root"]["level"] = "WARNING"  # type: ignore[index]

@@ -1,5 +1,5 @@
 """The staff's pages of the marketplace."""
 
-from marketplace.admin import catalogue, changes, versions
+from marketplace.admin import catalogue, changes, jobs, policies, versions
 
-__all__ = ["catalogue", "changes", "versions"]
+__all__ = ["catalogue", "changes", "jobs", "policies", "versions"]

@@ -1,7 +1,9 @@
 """What runs in an Environment, from the projection."""
 
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,8 +14,9 @@ from catalyst.core.errors import NotFound
 from catalyst.core.http.pagination import NewestFirst, page_of
 from catalyst.core.http.views import ApiView
 from marketplace.selectors.applications import get_application, list_applications
+from marketplace.services.cluster_looks import ask_again
 from tenancy.api.scoping import get_organization
-from tenancy.models import Environment, Organization
+from tenancy.models import Environment, Organization, User
 
 PERMISSION = "application.view"
 
@@ -57,6 +60,23 @@ class ApplicationView(ApiView):
         if found is None:
             raise NotFound(_("Not found."))
         return Response(ApplicationOutput(found).data)
+
+
+class ApplicationRetryView(ApiView):
+    required_permissions = {"POST": "change.apply"}
+
+    @extend_schema(request=None, responses={202: ApplicationOutput})
+    def post(self, request: Request, slug: str, env_type: str, application: str) -> Response:
+        """Ask the cluster to try an Application again now; its status says what comes of it."""
+        organization = get_organization(request, slug, "change.apply", env_type=env_type)
+        environments = Environment.objects.select_related("organization")
+        environment = environments.filter(organization=organization, env_type=env_type).first()
+        if environment is None:
+            raise NotFound(_("Not found."))
+        row = ask_again(
+            environment=environment, application=application, actor=cast(User, request.user), now=timezone.now()
+        )
+        return Response(ApplicationOutput(row).data, status=HTTPStatus.ACCEPTED)
 
 
 def get_environments_owner(request: Request, slug: str, env_type: str) -> Organization:

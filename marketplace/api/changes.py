@@ -12,7 +12,7 @@ from catalyst.core.http.pagination import NewestFirst, page_of
 from catalyst.core.http.views import ApiView
 from marketplace.api.applications import PERMISSION, get_environments_owner
 from marketplace.models import Change
-from marketplace.selectors.changes import changed_files, changes_of, get_change
+from marketplace.selectors.changes import approvers_of, changed_files, changes_of, get_change
 
 
 class ChangedFileOutput(serializers.Serializer[Any]):
@@ -23,7 +23,8 @@ class ChangedFileOutput(serializers.Serializer[Any]):
 class ChangeOutput(serializers.Serializer[Any]):
     """``author`` is a display name, never an address, and Catalyst where the platform did it by itself.
 
-    ``approvals`` is empty while nothing has gates.
+    ``approvals`` are the names of those who said yes, ``gates`` the last word of each rule. ``preview`` is what was
+    looked at, ``reverts`` the Change that this one takes back, ``promoted_from`` is ``<environment>@<commit>``.
     """
 
     id = serializers.UUIDField()
@@ -33,7 +34,13 @@ class ChangeOutput(serializers.Serializer[Any]):
     summary = serializers.CharField()
     author = serializers.SerializerMethodField()
     order = serializers.CharField(source="order_number")
+    reason = serializers.CharField()
     approvals = serializers.SerializerMethodField()
+    gates = serializers.ListField(child=serializers.DictField())
+    is_emergency = serializers.BooleanField()
+    preview = serializers.CharField(source="preview_id", allow_null=True)
+    reverts = serializers.UUIDField(source="reverts_id", allow_null=True)
+    promoted_from = serializers.CharField()
     seq = serializers.IntegerField(allow_null=True)
     base_commit = serializers.CharField()
     commit = serializers.CharField()
@@ -45,8 +52,8 @@ class ChangeOutput(serializers.Serializer[Any]):
     def get_author(self, change: Change) -> str:
         return change.author.display_name if change.author else "Catalyst"
 
-    def get_approvals(self, _change: Change) -> list[str]:
-        return []
+    def get_approvals(self, change: Change) -> list[str]:
+        return approvers_of(change)
 
     def get_diff(self, change: Change) -> list[dict[str, Any]]:
         files = self.context["files"].get(change.pk, [])

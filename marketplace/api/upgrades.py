@@ -143,7 +143,7 @@ class UpgradeListView(ApiView):
     @extend_schema(request=UpgradeInput, parameters=[_KEY], responses={201: ChangeOutput})
     def post(self, request: Request, slug: str, env_type: str) -> Response:
         """Upgrade, by one Change that is saved in a moment."""
-        environment = _environment(request, slug, env_type, _APPLY)
+        environment = find_environment(request, slug, env_type, _APPLY)
         data = _read(UpgradeInput, request)
         change = plan_upgrade(
             environment=environment,
@@ -161,7 +161,7 @@ class UpgradePreviewView(ApiView):
     @extend_schema(request=UpgradeInput, responses=UpgradePreviewOutput)
     def post(self, request: Request, slug: str, env_type: str) -> Response:
         """Show what an upgrade would do; nothing is written."""
-        environment = _environment(request, slug, env_type, _PREVIEW)
+        environment = find_environment(request, slug, env_type, _PREVIEW)
         data = _read(UpgradeInput, request)
         shown = preview(environment, data["applications"], data["mode"], now=timezone.now())
         return Response(UpgradePreviewOutput(shown).data)
@@ -173,7 +173,7 @@ class ConfigurationView(ApiView):
     @extend_schema(request=ConfigurationInput, parameters=[_KEY], responses={201: ChangeOutput})
     def put(self, request: Request, slug: str, env_type: str, application: str) -> Response:
         """Give an Application this whole configuration, by one Change that is saved in a moment."""
-        environment = _environment(request, slug, env_type, _APPLY)
+        environment = find_environment(request, slug, env_type, _APPLY)
         data = _read(ConfigurationInput, request)
         change = plan_configuration(
             environment=environment,
@@ -192,11 +192,11 @@ class WhyView(ApiView):
     @extend_schema(responses=WhyOutput)
     def get(self, request: Request, slug: str, env_type: str, application: str) -> Response:
         """Say why an Application has its version: who needs it, which range, and what became of newer ones."""
-        environment = _environment(request, slug, env_type, PERMISSION)
+        environment = find_environment(request, slug, env_type, PERMISSION)
         return Response(WhyOutput(explain_version(environment, application, now=timezone.now())).data)
 
 
-def _environment(request: Request, slug: str, env_type: str, permission: str) -> Environment:
+def find_environment(request: Request, slug: str, env_type: str, permission: str) -> Environment:
     """Return the Environment when the caller holds the permission there.
 
     :raises NotFound: it is somebody else's, or there is none. :raises PermissionRefused: a role without the right.

@@ -1,16 +1,45 @@
 from django.urls import include, path
 
-from marketplace.api import applications, changes, organization_blueprints, upgrades, versions, views
+from marketplace.api import (
+    applications,
+    approvals,
+    change_previews,
+    changes,
+    endings,
+    history,
+    jobs,
+    organization_blueprints,
+    policies,
+    secrets,
+    upgrades,
+    versions,
+    views,
+)
 
 _environment = [
+    path("", endings.EnvironmentView.as_view()),
     path("applications/", applications.ApplicationListView.as_view()),
     path("applications/<str:application>/", applications.ApplicationView.as_view()),
+    path("applications/<str:application>/retry/", applications.ApplicationRetryView.as_view()),
     path("applications/<str:application>/why/", upgrades.WhyView.as_view()),
     path("applications/<str:application>/configuration/", upgrades.ConfigurationView.as_view()),
+    path("applications/<str:application>/secrets/", secrets.SecretListView.as_view()),
+    path("applications/<str:application>/secrets/<str:name>/", secrets.SecretView.as_view()),
+    path("applications/<str:application>/secrets/<str:name>/rotate/", secrets.SecretRotateView.as_view()),
+    path("applications/<str:application>/protection/", endings.ProtectionView.as_view()),
+    path("applications/<str:application>/purge/", endings.PurgeView.as_view()),
     path("upgrades/", upgrades.UpgradeListView.as_view()),
     path("upgrades/preview/", upgrades.UpgradePreviewView.as_view()),
+    path("change-previews/", change_previews.ChangePreviewListView.as_view()),
+    path("change-previews/<slug:preview>/", change_previews.ChangePreviewView.as_view()),
+    path("change-previews/<slug:preview>/apply/", change_previews.ApplyPreviewView.as_view()),
     path("changes/", changes.ChangeListView.as_view()),
     path("changes/<uuid:change_id>/", changes.ChangeView.as_view()),
+    path("changes/<uuid:change_id>/diff/", history.ChangeDiffView.as_view()),
+    path("at/<slug:commit>/", history.PastView.as_view()),
+    path("changes/<uuid:change_id>/approvals/", approvals.ApprovalListView.as_view()),
+    path("policy/", policies.PolicyView.as_view()),
+    path("changes/<uuid:change_id>/cancel/", change_previews.CancelChangeView.as_view()),
 ]
 
 _version = [
@@ -30,5 +59,13 @@ urlpatterns = [
     path("organizations/<slug:slug>/blueprints/<str:name>/", organization_blueprints.MemberBlueprintView.as_view()),
     path("organizations/<slug:slug>/blueprints/<str:name>/versions/", versions.VersionListView.as_view()),
     path("organizations/<slug:slug>/blueprints/<str:name>/versions/<str:version>/", include(_version)),
+    path("organizations/<slug:slug>/typed-secrets/", secrets.TypedSecretListView.as_view()),
     path("organizations/<slug:slug>/environments/<str:env_type>/", include(_environment)),
+    path("organizations/<slug:slug>/", endings.OrganizationEndView.as_view()),
+    path("organizations/<slug:slug>/suspension/", endings.SuspensionView.as_view()),
+    path("organizations/<slug:slug>/jobs/", jobs.JobListView.as_view()),
+    path("organizations/<slug:slug>/jobs/<uuid:job_id>/", jobs.JobView.as_view()),
+    path("organizations/<slug:slug>/jobs/<uuid:job_id>/lines/", jobs.JobLineListView.as_view()),
+    path("organizations/<slug:slug>/jobs/<uuid:job_id>/cancel/", jobs.JobCancelView.as_view()),
+    path("jobs/<uuid:job_id>/retry/", jobs.JobRetryView.as_view()),
 ]

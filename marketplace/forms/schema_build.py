@@ -24,7 +24,7 @@ from marketplace.forms.schema_special import (
     YamlControl,
 )
 from marketplace.forms.schema_words import UNSET, Choice, choices_of, sizes_of, text_of, words_of
-from marketplace.selectors.form_surroundings import Surroundings
+from marketplace.selectors.form_surroundings import Surroundings, referable
 
 _LAST = 1_000_001
 
@@ -155,9 +155,7 @@ class _Builder:
         return control
 
     def _applications(self, node: Mapping[str, Any]) -> list[Choice]:
-        wanted = node.get("x-catalyst-ui-filter", {}).get("blueprint", "")
-        found = [name for name, blueprint in self.around.applications.items() if wanted in ("", blueprint)]
-        return [Choice(name, name, name) for name in sorted(found)]
+        return [Choice(name, name, name) for name in referable(node, self.around.applications)]
 
 
 def _is_drawable(node: Mapping[str, Any]) -> bool:

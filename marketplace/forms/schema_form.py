@@ -53,7 +53,7 @@ class SchemaForm:
         self._problems: list[str] = []
         if data is not None:
             self.values = self.root.result(data)
-            self._place(find_problems(schema, self.values, hosts=around.hosts))
+            self._place(find_problems(schema, self.values, hosts=around.hosts, applications=around.applications))
 
     def __iter__(self) -> Iterator[SummaryLine]:
         """Yield what is wrong, in the order of the page."""

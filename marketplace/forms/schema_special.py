@@ -1,7 +1,7 @@
 """Controls that need more than a schema: groups with branches, secrets, hosts, and YAML for what cannot be drawn."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,8 +111,14 @@ class SecretControl(ValueControl):
         self.has_store = around.has_secret_store
         self.secret = ".".join(self.path)
         self.set_at = around.secrets.get(self.secret)
+        self.is_waiting = self.secret in around.waiting_secrets
         #: What was typed; for the service that seals it, and for nothing else.
         self.typed = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was typed before and waits for the order."""
+        return isinstance(self.current, Mapping) and "key" in self.current
 
     def read(self, data: QueryDict) -> Any:
         typed = data.get(self.name, "")
@@ -140,7 +146,8 @@ class HostControl(ValueControl):
     def __init__(self, *args: Any, around: Surroundings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.default_host = around.default_host
-        self.choices = [Choice(host, host, host) for host in around.hosts]
+        self.hosts = around.hosts
+        self.choices = [Choice(host, host, host) for host in around.offered_hosts or around.hosts]
 
     @property
     def chosen(self) -> str:
@@ -148,7 +155,7 @@ class HostControl(ValueControl):
 
     def read(self, data: QueryDict) -> Any:
         text = data.get(self.name, "").strip()
-        if text and text not in {choice.text for choice in self.choices}:
+        if text and text not in self.hosts:
             self.errors.append(_("Choose a host that is proven to be yours."))
         self.current = text or UNSET
         return self.current

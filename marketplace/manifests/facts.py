@@ -13,7 +13,7 @@ LAYOUT_VERSION: Final = 1
 
 #: The files of one Blueprint version by their path in its folder: ``blueprint.yaml``, ``manifests/base/…``.
 BlueprintFiles = Mapping[str, bytes]
-#: What ``kubectl kustomize`` does; injected, so that rendering stays pure given its answer.
+#: What ``catalyst.core.gitops.build`` does; injected, so that rendering stays pure given its answer.
 Kustomize = Callable[[Mapping[str, bytes]], bytes]
 
 
@@ -57,6 +57,11 @@ class EnvironmentFacts:
     def secret_path(self, application: str) -> str:
         return f"org/{self.organization}/env/{self.env_type}/{application}"
 
+    @property
+    def region(self) -> str:
+        """Provider and region of the host cluster, like "hz-fsn"."""
+        return self.host_cluster.removesuffix(f"-{self.building_block}-{self.env_type}")
+
     def default_hostname(self, application: str) -> str:
         return f"{application}.{self.name}.{self.sovereign_domain}"
 
@@ -73,6 +78,7 @@ class LockEntry:
     digest: str  # sha256:…
     requested_by: tuple[str, ...] = ()  # names of Applications; empty: a person asked
     bindings: Mapping[str, str] = field(default_factory=dict)  # alias → application of the same lock
+    registry: str = ""  # repository of a registry that has ``digest``; empty: the files are only here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,32 @@
 
 from typing import Final
 
-from marketplace.manifests.facts import EnvironmentFacts, LockEntry
+from marketplace.manifests.facts import RENDERER_VERSION, EnvironmentFacts, LockEntry
 
 COMPONENT: Final = "app.kubernetes.io/component"
 _MAX_VALUE: Final = 63
 
 #: Change with a Blueprint version, so they stay off pod templates: a new label there restarts every pod.
-_VERSIONED: Final = frozenset({"app.kubernetes.io/version", "openova.io/blueprint-version"})
+VERSIONED: Final = frozenset({"app.kubernetes.io/version", "openova.io/blueprint-version"})
+
+
+def platform_labels(environment: EnvironmentFacts, component: str) -> dict[str, str]:
+    """Return the labels of what the platform owns of an Environment: no Application, no Blueprint."""
+    return {
+        "app.kubernetes.io/name": "catalyst",
+        "app.kubernetes.io/instance": environment.name,
+        "app.kubernetes.io/version": RENDERER_VERSION,
+        COMPONENT: component,
+        "app.kubernetes.io/part-of": environment.name,
+        "app.kubernetes.io/managed-by": "catalyst",
+        "openova.io/sovereign": environment.sovereign,
+        "openova.io/organization": environment.organization,
+        "openova.io/environment": environment.name,
+        "openova.io/env-type": environment.env_type,
+        "openova.io/building-block": environment.building_block,
+        "openova.io/vcluster": environment.vcluster,
+        "openova.io/host-cluster": environment.host_cluster,
+    }
 
 
 def object_labels(environment: EnvironmentFacts, entry: LockEntry) -> dict[str, str]:
@@ -36,4 +55,4 @@ def object_labels(environment: EnvironmentFacts, entry: LockEntry) -> dict[str, 
 
 def pod_labels(environment: EnvironmentFacts, entry: LockEntry) -> dict[str, str]:
     """Return the labels of pod templates: those that an upgrade does not change."""
-    return {key: value for key, value in object_labels(environment, entry).items() if key not in _VERSIONED}
+    return {key: value for key, value in object_labels(environment, entry).items() if key not in VERSIONED}

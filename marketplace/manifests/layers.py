@@ -1,18 +1,22 @@
-"""The folder that kustomize builds: the Blueprint's base, the overlay of the size, the real values; checked first.
+"""The files that an Application is built from: a chart with its values, or a folder that kustomize builds.
+
+Of the latter: the Blueprint's base, the overlay of the size, the real values; checked first.
 
 kustomize fetches remote resources and follows paths, so nothing reaches it that was not looked at here.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
 from catalyst.core.gitops import yaml
 from marketplace.manifests.blueprint import Blueprint
-from marketplace.manifests.facts import ManifestsRefused
-from marketplace.manifests.values import VALUES_NAME
+from marketplace.manifests.chart import chart_files, chart_values
+from marketplace.manifests.facts import EnvironmentFacts, Intent, LockEntry, ManifestsRefused
+from marketplace.manifests.values import VALUES_NAME, application_values, values_file
 
 SIZES: Final = frozenset({"small", "medium", "large"})
 
@@ -24,13 +28,51 @@ _VALUES_SOURCE: Final = {"kind": "ConfigMap", "name": VALUES_NAME}
 _LOOSE_SELECTOR = re.compile(r"\[[^\]=]+=(?!\^[^\]]*\$\])")
 
 
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The ``files`` to build, the host name that they were given, and ``values`` of a chart."""
+
+    files: dict[str, bytes]
+    hostname: str
+    values: Mapping[str, Any]
+
+
+def application_layers(
+    *,
+    environment: EnvironmentFacts,
+    entry: LockEntry,
+    intent: Intent,
+    blueprint: Blueprint,
+    ports: Mapping[str, int | None],
+    versions: Mapping[str, str],
+) -> Layers:
+    """Return what one Application is built from; the linter, previews and commits all ask here.
+
+    ``ports`` gives the first port and ``versions`` the version of each Application of the lock.
+
+    :raises ManifestsRefused: the Blueprint's manifests or a value break the contract of docs/blueprint-manifests.md.
+    :raises YamlRefused: a value that no file may hold, such as a float.
+    """
+    if intent.size not in SIZES:
+        raise ManifestsRefused(_("%(size)s is not a size.") % {"size": intent.size[:40]})
+    facts = application_values(environment=environment, entry=entry, intent=intent, blueprint=blueprint, ports=ports)
+    namespace = environment.namespace(entry.application)
+    values: dict[str, Any] = {}
+    if blueprint.is_chart:
+        values = chart_values(
+            environment=environment, entry=entry, intent=intent, blueprint=blueprint, facts=facts, versions=versions
+        )
+        files = chart_files(blueprint=blueprint, entry=entry, namespace=namespace, values=values)
+    else:
+        files = kustomize_files(blueprint=blueprint, size=intent.size, namespace=namespace, values=values_file(facts))
+    return Layers(files, facts["hostname"], values)
+
+
 def kustomize_files(*, blueprint: Blueprint, size: str, namespace: str, values: bytes) -> dict[str, bytes]:
     """Return the files to build: a generated ``kustomization.yaml`` over ``base`` and ``overlay``.
 
     :raises ManifestsRefused: the Blueprint's manifests break the contract of docs/blueprint-manifests.md.
     """
-    if size not in SIZES:
-        raise ManifestsRefused(_("%(size)s is not a size.") % {"size": size[:40]})
     base = _folder(blueprint, "base")
     overlay = _folder(blueprint, f"overlays/{size}")
     if f"{VALUES_NAME}.yaml" not in base:

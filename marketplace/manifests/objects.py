@@ -1,5 +1,6 @@
-"""The objects of one Application: what kustomize built, labeled, paused where asked, checked, secrets apart."""
+"""The objects of one Application: what kustomize or Helm built, labeled, paused where asked, checked, secrets apart."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,6 +30,10 @@ ALLOWED_KINDS: Final = frozenset(
         ("v1", "ServiceAccount"),
     }
 )
+#: How the objects of an Application are called; the main ones are plain "app".
+NAME: Final = re.compile(r"app(?:-.*)?", re.DOTALL)
+#: Of annotations that take an object out of its release.
+HOOK: Final = "helm.sh/hook"
 MAX_OBJECTS: Final = 200
 MAX_BUILT_BYTES: Final = 2 * 1024 * 1024
 
@@ -53,7 +58,7 @@ class ApplicationObjects:
 def application_objects(
     built: bytes, *, environment: EnvironmentFacts, entry: LockEntry, intent: Intent, hostname: str
 ) -> ApplicationObjects:
-    """Return the finished objects of one Application from kustomize's output.
+    """Return the finished objects of one Application from what was built.
 
     :raises ManifestsRefused: a kind, namespace, host or secret path that is not this Application's, or a schema error.
     """
@@ -114,9 +119,13 @@ def _check_identity(item: Any, namespace: str) -> None:
     if not is_object or (item.get("apiVersion"), item.get("kind")) not in ALLOWED_KINDS:
         raise _refused(item, _("this kind is not allowed"))
     name = item["metadata"].get("name")
-    if not isinstance(name, str) or not (name == "app" or name.startswith("app-")):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise _refused(item, _("objects are named app or app-<part>"))
-    if item["metadata"].get("namespace") != namespace:
+    annotations = item["metadata"].get("annotations")
+    if isinstance(annotations, Mapping) and any(str(key).startswith(HOOK) for key in annotations):
+        raise _refused(item, _("hooks are not allowed"))
+    # kustomize has written it; Helm writes none and puts what has none into the namespace of the release.
+    if item["metadata"].setdefault("namespace", namespace) != namespace:
         raise _refused(item, _("the namespace must be %(name)s") % {"name": namespace})
 
 

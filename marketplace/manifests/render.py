@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from catalyst.core.gitops import yaml
 from catalyst.core.gitops.validate import validate_object
 from marketplace.manifests import documents
-from marketplace.manifests.blueprint import Blueprint, BlueprintSet, find_blueprint
+from marketplace.manifests.blueprint import BlueprintSet, find_blueprint
 from marketplace.manifests.facts import (
     EnvironmentFacts,
     Intent,
@@ -19,10 +19,11 @@ from marketplace.manifests.facts import (
     RenderSettings,
 )
 from marketplace.manifests.flux import file_list, flux_kustomization
-from marketplace.manifests.layers import kustomize_files
+from marketplace.manifests.layers import Layers, application_layers
 from marketplace.manifests.objects import application_objects, as_list
 from marketplace.manifests.paths import ALLOWED_PATHS, APPLICATION, RESERVED_APPLICATIONS
-from marketplace.manifests.values import application_values, values_file
+from marketplace.manifests.release import chart_release, chart_source, with_inventory
+from marketplace.manifests.restricted import check_restricted
 
 HEADER: Final = "Rendered by Catalyst. Edit apps/<application>/application.yaml instead; changes made here are refused."
 MAX_FILES: Final = 2_000
@@ -51,45 +52,65 @@ def render(
     _check_facts(entries, intents)
     found = {entry.application: find_blueprint(blueprints, entry) for entry in entries}
     ports = {application: blueprint.port for application, blueprint in found.items()}
-    files = {
-        ".catalyst/environment.yaml": _file(documents.environment_document(environment, settings)),
-        ".catalyst/lock.yaml": _file(documents.lock_document(environment, lock)),
-        "flux/kustomization.yaml": _file(file_list(f"{entry.application}.yaml" for entry in entries)),
-        "README.md": documents.readme(environment),
-        "CODEOWNERS": documents.code_owners(environment),
-    }
+    versions = {entry.application: entry.version for entry in entries}
+    files = _common_files(environment, lock, settings)
     for entry in entries:
         application = entry.application
-        flux = flux_kustomization(environment, entry, settings)
-        if problems := validate_object(flux):
-            raise ManifestsRefused(f"{problems[0].subject}{problems[0].pointer}: {problems[0].message}")
-        files[f"flux/{application}.yaml"] = _file(flux)
-        folder = _application_files(environment, entry, intents[application], found[application], ports, kustomize)
+        files[f"flux/{application}.yaml"] = _flux_file(flux_kustomization(environment, entry, settings))
+        intent, blueprint = intents[application], found[application]
+        layers = application_layers(
+            environment=environment, entry=entry, intent=intent, blueprint=blueprint, ports=ports, versions=versions
+        )
+        folder = _application_files(environment, entry, intent, layers, settings, kustomize)
         files |= {f"apps/{application}/{name}": content for name, content in folder.items()}
     _check_files(files)
     return dict(sorted(files.items()))
+
+
+def _common_files(environment: EnvironmentFacts, lock: Lock, settings: RenderSettings) -> dict[str, bytes]:
+    return {
+        ".catalyst/environment.yaml": _file(documents.environment_document(environment, settings)),
+        ".catalyst/lock.yaml": _file(documents.lock_document(environment, lock)),
+        "flux/kustomization.yaml": _file(file_list(f"{entry.application}.yaml" for entry in lock.entries)),
+        "README.md": documents.readme(environment),
+        "CODEOWNERS": documents.code_owners(environment),
+    }
 
 
 def _application_files(
     environment: EnvironmentFacts,
     entry: LockEntry,
     intent: Intent,
-    blueprint: Blueprint,
-    ports: Mapping[str, int | None],
+    layers: Layers,
+    settings: RenderSettings,
     kustomize: Kustomize,
 ) -> dict[str, bytes]:
-    values = application_values(environment=environment, entry=entry, intent=intent, blueprint=blueprint, ports=ports)
-    namespace = environment.namespace(entry.application)
-    layers = kustomize_files(blueprint=blueprint, size=intent.size, namespace=namespace, values=values_file(values))
+    # What Flux will render is rendered and judged here too, though only its release is written.
     made = application_objects(
-        kustomize(layers), environment=environment, entry=entry, intent=intent, hostname=values["hostname"]
+        kustomize(layers.files), environment=environment, entry=entry, intent=intent, hostname=layers.hostname
     )
-    files = {"objects.yaml": _file(as_list(made.objects))}
-    if made.secrets:
-        files["secrets.yaml"] = _file(as_list(made.secrets))
+    if layers.values and entry.registry:
+        every = (*made.objects, *made.secrets)
+        check_restricted(every)
+        files = {
+            "source.yaml": _flux_file(chart_source(environment, entry)),
+            "release.yaml": _flux_file(
+                with_inventory(chart_release(environment, entry, intent, settings, layers.values), every)
+            ),
+        }
+    else:
+        files = {"objects.yaml": _file(as_list(made.objects))}
+        if made.secrets:
+            files["secrets.yaml"] = _file(as_list(made.secrets))
     files["kustomization.yaml"] = _file(file_list(files))
     files["application.yaml"] = yaml.dump_checked(documents.application_document(intent))
     return files
+
+
+def _flux_file(item: dict[str, Any]) -> bytes:
+    if problems := validate_object(item):
+        raise ManifestsRefused(f"{problems[0].subject}{problems[0].pointer}: {problems[0].message}")
+    return _file(item)
 
 
 def _file(data: Any) -> bytes:

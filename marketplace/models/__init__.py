@@ -3,14 +3,19 @@
 from marketplace.models.application import (
     Application,
     ApplicationEdit,
-    ApplicationSecret,
     ApplicationStatus,
     Change,
     FluxMessage,
 )
 from marketplace.models.blueprint import Blueprint, BlueprintVersion, SourceRepository
 from marketplace.models.catalogue import AddOn, Availability, Bundle, Category, Industry, Plan, Price
-from marketplace.models.publisher import TrustedKey
+from marketplace.models.cluster_look import ClusterLook, GitHint
+from marketplace.models.job import Job, JobLine, JobState, JobStep
+from marketplace.models.preview import ChangeApproval, ChangePreview, EnvironmentPolicy
+from marketplace.models.publisher import CatalogueIndex, TrustedKey
+from marketplace.models.read_tables import ChangeSummary, EnvironmentSummary, JobSummary
+from marketplace.models.secret import ApplicationSecret, TypedSecret
+from marketplace.models.soak import ReadySpan
 
 __all__ = [
     "AddOn",
@@ -22,12 +27,27 @@ __all__ = [
     "Blueprint",
     "BlueprintVersion",
     "Bundle",
+    "CatalogueIndex",
     "Category",
     "Change",
+    "ChangeApproval",
+    "ChangePreview",
+    "ChangeSummary",
+    "ClusterLook",
+    "EnvironmentPolicy",
+    "EnvironmentSummary",
     "FluxMessage",
+    "GitHint",
     "Industry",
+    "Job",
+    "JobLine",
+    "JobState",
+    "JobStep",
+    "JobSummary",
     "Plan",
     "Price",
+    "ReadySpan",
     "SourceRepository",
     "TrustedKey",
+    "TypedSecret",
 ]

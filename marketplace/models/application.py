@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -19,11 +19,14 @@ class Change(models.Model):
     """
 
     class State(models.TextChoices):
+        AWAITING_GATES = "awaiting_gates", _("Waiting for approval or time window")
         COMMITTING = "committing", _("Saving")
         COMMITTED = "committed", _("Saved")
         RECONCILING = "reconciling", _("Rolling out")
         SUCCEEDED = "succeeded", _("Done")
         FAILED = "failed", _("Failed")
+        SUPERSEDED = "superseded", _("Replaced by a newer change")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Kind(models.TextChoices):
         """What it does. ``offboard`` takes away everything a subscription ran when it ended."""
@@ -35,6 +38,12 @@ class Change(models.Model):
         OFFBOARD = "offboard", _("Remove everything")
         UPGRADE = "upgrade", _("Upgrade")
         CONFIGURE = "configure", _("Configure")
+        # Asked for with a preview: whatever a person puts together, another Environment's state, an older state, and
+        # what somebody wrote to ``main`` behind our back.
+        CHANGE = "change", _("Change")
+        PROMOTE = "promote", _("Promote")
+        REVERT = "revert", _("Roll back")
+        ADOPT = "adopt", _("Adopt")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, related_name="changes")
@@ -58,6 +67,22 @@ class Change(models.Model):
     summary = models.TextField(_("summary"), blank=True, default="")
     order_number = models.CharField(_("order"), max_length=20, blank=True, default="")
     install = models.JSONField(default=list, help_text="The Blueprints that were bought, by name.")
+    preview = models.OneToOneField(
+        "marketplace.ChangePreview", on_delete=models.PROTECT, null=True, related_name="change"
+    )
+    target_tree = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The previewed tree; no other is saved.",
+    )
+    reverts = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="reverted_by")
+    promoted_from = models.CharField(
+        _("promoted from"), max_length=80, blank=True, default="", db_default="", help_text="<environment>@<commit>"
+    )
+    gates = models.JSONField(default=list, blank=True, db_default=Value([], models.JSONField()))
+    is_emergency = models.BooleanField(_("emergency"), default=False, db_default=False)
     seq = models.BigIntegerField(null=True)
     base_commit = models.CharField(max_length=40, blank=True, default="")
     commit = models.CharField(_("commit"), max_length=40, blank=True, default="")
@@ -80,15 +105,40 @@ class Change(models.Model):
             models.UniqueConstraint(fields=["cause"], condition=~Q(cause=""), name="change_once_per_cause"),
             models.UniqueConstraint(fields=["organization", "id"], name="change_org_key"),
             models.CheckConstraint(
-                condition=Q(kind__in=["install", "pause", "resume", "remove", "offboard", "upgrade", "configure"]),
+                condition=Q(
+                    kind__in=[
+                        "install",
+                        "pause",
+                        "resume",
+                        "remove",
+                        "offboard",
+                        "upgrade",
+                        "configure",
+                        "change",
+                        "promote",
+                        "revert",
+                        "adopt",
+                    ]
+                ),
                 name="change_kind",
             ),
             models.CheckConstraint(
-                condition=~Q(kind__in=["install", "upgrade", "configure"]) | Q(author__isnull=False),
+                condition=Q(kind__in=["pause", "resume", "remove", "offboard"]) | Q(author__isnull=False),
                 name="change_author",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["committing", "committed", "reconciling", "succeeded", "failed"]),
+                condition=Q(
+                    state__in=[
+                        "awaiting_gates",
+                        "committing",
+                        "committed",
+                        "reconciling",
+                        "succeeded",
+                        "failed",
+                        "superseded",
+                        "cancelled",
+                    ]
+                ),
                 name="change_state",
             ),
             models.CheckConstraint(
@@ -96,14 +146,25 @@ class Change(models.Model):
                 name="change_commit_has_seq",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["committing", "failed"]) | ~Q(commit=""), name="change_committed_has_commit"
+                condition=Q(state__in=["awaiting_gates", "committing", "failed", "superseded", "cancelled"])
+                | ~Q(commit=""),
+                name="change_committed_has_commit",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["awaiting_gates", "cancelled"]) | Q(commit=""),
+                name="change_waits_uncommitted",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind__in=["change", "promote", "revert", "adopt"])
+                | (Q(preview__isnull=False) & ~Q(target_tree="")),
+                name="change_previewed",
             ),
         ]
         indexes = [
             # the sweep: unfinished Changes whose time has come
             models.Index(
                 fields=["next_action_at"],
-                condition=Q(state__in=["committing", "committed", "reconciling"]),
+                condition=Q(state__in=["awaiting_gates", "committing", "committed", "reconciling"]),
                 name="change_due",
             ),
         ]
@@ -140,6 +201,11 @@ class Application(models.Model):
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.ACTIVE)
     change = models.ForeignKey(Change, on_delete=models.PROTECT, related_name="applications")
     removed_by = models.ForeignKey(Change, on_delete=models.PROTECT, null=True, related_name="removed_applications")
+    is_protected = models.BooleanField(
+        _("delete protection"), default=False, db_default=False, help_text="It cannot be removed until this is lifted."
+    )
+    purge_at = models.DateTimeField(_("data kept until"), null=True, help_text="When its data is deleted for good.")
+    purged_at = models.DateTimeField(_("data deleted"), null=True)
     gone_at = models.DateTimeField(_("gone"), null=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
@@ -156,6 +222,9 @@ class Application(models.Model):
             models.CheckConstraint(condition=Q(state__in=["active", "paused"]), name="application_state"),
             models.CheckConstraint(
                 condition=Q(gone_at__isnull=True) | Q(removed_by__isnull=False), name="application_gone_when_removed"
+            ),
+            models.CheckConstraint(
+                condition=Q(purged_at__isnull=True) | Q(gone_at__isnull=False), name="application_purged_when_gone"
             ),
         ]
 
@@ -175,6 +244,8 @@ class ApplicationEdit(models.Model):
     config = models.JSONField(default=dict, blank=True)
     bindings = models.JSONField(default=dict, blank=True)
     requested_by = models.JSONField(default=list, blank=True)
+    state = models.CharField(max_length=8, blank=True, default="", db_default="", help_text="Empty: as it is.")
+    removes = models.BooleanField(default=False, db_default=False, help_text="The Application goes.")
 
     class Meta:
         verbose_name = _("Application edit")
@@ -182,38 +253,11 @@ class ApplicationEdit(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["change", "application"], name="applicationedit_once"),
             models.CheckConstraint(condition=Q(size__in=["small", "medium", "large"]), name="applicationedit_size"),
+            models.CheckConstraint(condition=Q(state__in=["", "active", "paused"]), name="applicationedit_state"),
         ]
 
     def __str__(self) -> str:
         return f"{self.application_id} {self.change_id}"
-
-
-class ApplicationSecret(models.Model):
-    """A secret of one Application: its name, and the value sealed with the key of its Organization.
-
-    ``name`` is the path of the setting that asks for it; the configuration holds that name and nothing else.
-    """
-
-    organization = models.ForeignKey("tenancy.Organization", on_delete=models.PROTECT, related_name="+")
-    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="secrets")
-    name = models.CharField(_("name"), max_length=63)
-    ciphertext = models.TextField()
-    set_at = models.DateTimeField(_("set"))
-    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-
-    class Meta:
-        verbose_name = _("Application secret")
-        verbose_name_plural = _("Application secrets")
-        constraints = [
-            models.UniqueConstraint(fields=["application", "name"], name="applicationsecret_once"),
-            models.CheckConstraint(
-                condition=Q(name__regex=r"^[A-Za-z][A-Za-z0-9._-]{0,62}$"), name="applicationsecret_name"
-            ),
-            models.CheckConstraint(condition=Q(ciphertext__startswith="v1:"), name="applicationsecret_sealed"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.application_id} {self.name}"
 
 
 class ApplicationStatus(models.Model):
@@ -226,6 +270,7 @@ class ApplicationStatus(models.Model):
         PAUSED = "paused", _("Paused")
         DELETING = "deleting", _("Removing")
         FAILED = "failed", _("Failed")
+        DEGRADED = "degraded", _("Partly working")
         UNKNOWN = "unknown", _("Unknown")
 
     #: Something is expected to happen to it by itself.
@@ -242,6 +287,8 @@ class ApplicationStatus(models.Model):
     status = models.CharField(max_length=16, choices=Status)
     status_reason = models.TextField(blank=True, default="")
     observed_at = models.DateTimeField(null=True)
+    ready = models.IntegerField(null=True, help_text="Of its parts, how many work; empty: nobody counted.")
+    wanted = models.IntegerField(null=True)
     url = models.TextField(blank=True, default="")
     depends_on = models.JSONField(default=list)
     order_number = models.CharField(max_length=20, blank=True, default="")

@@ -29,7 +29,8 @@ class TrustedKey(models.Model):
     """One public key of one publisher, for one folder of one registry (``registry.example.om/catalog``).
 
     The key says which shelf its Blueprints stand on: public, the Sovereign's, or one Organization's. It never comes
-    from an artifact. A row is not changed or deleted; only ``revoked_at`` is set, once.
+    from an artifact. ``may_attest``: a catalogue index that it signed is believed about what only rendering can show.
+    A row is not changed or deleted; only ``revoked_at`` is set, once.
     """
 
     class Source(models.TextChoices):
@@ -45,6 +46,7 @@ class TrustedKey(models.Model):
     )
     public_key = models.TextField(_("public key"))
     fingerprint = models.CharField(_("fingerprint"), max_length=71)
+    may_attest = models.BooleanField(_("may attest"), default=False, db_default=False)
     added_by = models.TextField(_("added by"))
     valid_from = models.DateTimeField(_("valid from"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
@@ -73,3 +75,28 @@ class TrustedKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.publisher} {self.location} {self.fingerprint[7:19]}"
+
+
+class CatalogueIndex(models.Model):
+    """The newest catalogue index that was believed for one place: a Sovereign never goes back to an older one.
+
+    ``is_complete`` says that all of it was taken, so that the same index again costs one request.
+    """
+
+    location = models.CharField(_("location"), max_length=200, unique=True)
+    serial = models.PositiveBigIntegerField(_("serial number"))
+    digest = models.CharField(_("digest"), max_length=71)
+    versions = models.PositiveIntegerField(_("versions"))
+    is_complete = models.BooleanField(_("complete"), default=False, db_default=False)
+    seen_at = models.DateTimeField(_("seen"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("catalogue index")
+        verbose_name_plural = _("catalogue indexes")
+        constraints = [
+            models.CheckConstraint(condition=Q(digest__regex=r"^sha256:[0-9a-f]{64}$"), name="catalogueindex_digest"),
+            models.CheckConstraint(condition=Q(serial__gt=0), name="catalogueindex_serial"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.location} {self.serial}"

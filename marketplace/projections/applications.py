@@ -18,6 +18,10 @@ _COMMITTED = {
     "offboard": _Status.DELETING,
     "upgrade": _Status.UPDATING,
     "configure": _Status.UPDATING,
+    "change": _Status.UPDATING,
+    "promote": _Status.UPDATING,
+    "revert": _Status.UPDATING,
+    "adopt": _Status.UPDATING,
 }
 
 
@@ -26,6 +30,7 @@ def _apply(message: Message) -> None:
         "application.requested": _requested,
         "application.edited": _edited,
         "application.observed": _observed,
+        "environment.unseen": _unseen,
         "change.committed": _committed,
         "change.failed": _failed,
         "change.retried": _retried,
@@ -78,6 +83,8 @@ def _committed(message: Message) -> None:
         return
     touched = _rows(message).filter(application__in=said["applications"])
     touched.update(status=status, status_reason="", commit=said["commit"], sequence=message.sequence)
+    leaving = _rows(message).filter(application__in=said.get("removed") or ())
+    leaving.update(status=_Status.DELETING, status_reason="", commit=said["commit"], sequence=message.sequence)
 
 
 def _leaving(message: Message) -> None:
@@ -106,6 +113,8 @@ def _observed(message: Message) -> None:
         "status": said["status"],
         "status_reason": said["status_reason"],
         "observed_at": observed_at,
+        "ready": said.get("ready"),
+        "wanted": said.get("wanted"),
         "sequence": message.sequence,
     }
     if said["status"] in SETTLED:
@@ -116,6 +125,12 @@ def _observed(message: Message) -> None:
         # Flux looks again at what runs, for commits that do not touch it too: that takes nothing from "ready".
         rows = rows.exclude(status__in=[*SETTLED, _Status.UPDATING])
     rows.update(**fields)
+
+
+def _unseen(message: Message) -> None:
+    """Nobody has seen the cluster for too long: what runs there is not known. What is to go is still to go."""
+    rows = _rows(message).filter(observed_at__isnull=False).exclude(status=_Status.DELETING)
+    rows.update(status=_Status.UNKNOWN, status_reason="", sequence=message.sequence)
 
 
 def _failed(message: Message) -> None:
@@ -150,6 +165,7 @@ APPLICATIONS = register_projector(
                 "application.requested",
                 "application.edited",
                 "application.observed",
+                "environment.unseen",
                 "change.committed",
                 "change.failed",
                 "change.retried",

@@ -3,10 +3,10 @@
 Source: blueprints.md §1 (shadowing) and §5 of the design.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import OuterRef, Subquery
 
@@ -15,6 +15,8 @@ from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.dependencies import Candidate, Edge, Index
 from marketplace.selectors.resolver.conditions import default_values
 from marketplace.selectors.version_ranges import parse_version
+
+Row = TypeVar("Row")
 
 #: Nearest first.
 NEARNESS: Mapping[str, int] = {Blueprint.Source.ORG: 0, Blueprint.Source.SOVEREIGN: 1, Blueprint.Source.PUBLIC: 2}
@@ -36,6 +38,9 @@ class Listing:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+_Row = TypeVar("_Row")
+
+
 def current_price(kind: str, *, reference: str, currency: str, at: datetime) -> Subquery:
     """Return the price expression of one row: the newest version valid at ``at``, in minor units."""
     versions = Price.objects.filter(
@@ -49,12 +54,22 @@ def listings_of(rows: Iterable[dict[str, Any]]) -> dict[str, Listing]:
     rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         rows_of.setdefault(row["name"], []).append(row)
-    return {name: _listing(_nearest(named)) for name, named in rows_of.items()}
+    return {name: _listing(nearest_rows(named, lambda row: row["source"])) for name, named in rows_of.items()}
 
 
-def index_of(listings: Mapping[str, Listing]) -> Index:
-    """Return the resolver's view."""
-    return {name: listing.candidates for name, listing in listings.items()}
+def nearest_rows(named: Iterable[_Row], source_of: Callable[[_Row], str]) -> list[_Row]:
+    """Keep, of the rows of one name, those of the nearest source: it owns the name wholly."""
+    rows = list(named)
+    nearest = min((NEARNESS[source_of(row)] for row in rows), default=None)
+    return [row for row in rows if NEARNESS[source_of(row)] == nearest]
+
+
+def index_of(listings: Mapping[str, Listing], *, owed: Container[str] = ()) -> Index:
+    """Return the resolver's view.
+
+    ``owed`` names Blueprints that may come anew though they are deprecated: they run already, or were paid for.
+    """
+    return {name: _owed(each.candidates) if name in owed else each.candidates for name, each in listings.items()}
 
 
 def accepted_from(version: str, stated: Iterable[str]) -> tuple[str, ...]:
@@ -83,16 +98,14 @@ def candidate_of(version: BlueprintVersion) -> Candidate:
     )
 
 
-def _nearest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    nearest = min(NEARNESS[row["source"]] for row in rows)
-    return [row for row in rows if NEARNESS[row["source"]] == nearest]
-
-
 def _listing(rows: list[dict[str, Any]]) -> Listing:
     first = rows[0]
-    candidates = tuple(_candidate(row) for row in rows if row["version"] is not None)
+    is_deprecated = _is_deprecated(rows)
+    candidates = tuple(
+        replace(_candidate(row), is_deprecated=is_deprecated) for row in rows if row["version"] is not None
+    )
     has_card = first["visibility"] == Blueprint.Visibility.LISTED or first["source"] == Blueprint.Source.ORG
-    is_over = first["is_retired"] or _is_deprecated(rows)
+    is_over = first["is_retired"] or is_deprecated
     is_offered = first["kind"] != Blueprint.Kind.SERVICE and not is_over
     is_ready = first["state"] == Availability.NOW and first["price_minor"] is not None and bool(candidates)
     return Listing(
@@ -104,6 +117,12 @@ def _listing(rows: list[dict[str, Any]]) -> Listing:
         candidates=candidates,
         settings={row["version"]: row["settings"] for row in rows if row.get("settings")},
     )
+
+
+def _owed(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    if any(each.is_deprecated for each in candidates):
+        return tuple(replace(each, is_deprecated=False) for each in candidates)
+    return candidates
 
 
 def _is_deprecated(rows: Iterable[dict[str, Any]]) -> bool:

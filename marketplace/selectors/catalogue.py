@@ -5,7 +5,7 @@ Who may see what is part of these reads, never a filter in a page. Prices come f
 Source: surfaces.md §11 and blueprints.md §1 of the design.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from django.db.models import BigIntegerField, Case, OuterRef, QuerySet, Subquery
 
 from catalyst.core.errors import NotFound
 from marketplace.models import Availability, Blueprint, BlueprintVersion
-from marketplace.selectors.blueprint_index import NEARNESS, current_price
+from marketplace.selectors.blueprint_index import current_price, nearest_rows
 from marketplace.selectors.capacity import Footprint
 from marketplace.selectors.releases import Release, releases_of
 from marketplace.selectors.text_search import is_match
@@ -155,13 +155,17 @@ def _visible(viewer: Organization | None, *, currency: str, at: datetime) -> Que
     )
 
 
-def _nearest(rows: Iterable[Any]) -> Sequence[Any]:
-    """Keep one row per name, of the nearest source: it owns the name wholly."""
-    nearest: dict[str, Any] = {}
-    for row in sorted(rows, key=lambda row: NEARNESS[row.source]):
-        kept = nearest.setdefault(row.name, row)
-        kept.shadows = kept is not row
-    return list(nearest.values())
+def _nearest(rows: Iterable[Any]) -> list[Any]:
+    """Keep one row per name, and let it know whether it hides another one."""
+    named: dict[str, list[Any]] = {}
+    for row in rows:
+        named.setdefault(row.name, []).append(row)
+    kept = []
+    for same in named.values():
+        [row] = nearest_rows(same, lambda each: each.source)
+        row.shadows = len(same) > 1
+        kept.append(row)
+    return kept
 
 
 def _find(name_or_slug: str, viewer: Organization | None, *, currency: str, at: datetime) -> Any:

@@ -25,9 +25,15 @@ class ChangedFile:
 
 
 def changes_of(organization: Organization, env_type: str) -> QuerySet[Change]:
-    """Return the Changes of one Environment with their authors, in no order."""
+    """Return the Changes of one Environment with their authors and approvals, in no order."""
     changes = Change.objects.filter(organization=organization, environment__env_type=env_type)
-    return changes.select_related("author")
+    return changes.select_related("author").prefetch_related("approvals__approver")
+
+
+def approvers_of(change: Change) -> list[str]:
+    """Return the names of those who said yes, without a query where ``changes_of`` gave the Change."""
+    said = sorted((each for each in change.approvals.all() if not each.is_emergency), key=lambda each: each.created_at)
+    return [each.approver.display_name for each in said]
 
 
 def get_change(organization: Organization, env_type: str, change_id: UUID) -> Change:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from catalyst.core.errors import DomainError
-from marketplace.selectors.form_surroundings import is_host
 from marketplace.selectors.offer import load_offer
+from marketplace.selectors.own_hosts import is_host
 from marketplace.selectors.selection import lock_selection, settings_of
 from tenancy.models import Organization
 

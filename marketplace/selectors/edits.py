@@ -26,8 +26,11 @@ def apply_edits(rows: Iterable[Application], edits: Iterable[ApplicationEdit]) -
     changed = set()
     for edit in edits:
         row = known.get(edit.application_id)
-        if row is None:
+        if row is None or edit.removes:
             continue
+        if edit.state and edit.state != row.state:
+            changed.add(row.slug)
+            row.state = edit.state
         if any(getattr(row, name) != getattr(edit, name) for name in FIELDS):
             changed.add(row.slug)
         for name in FIELDS:
@@ -41,6 +44,8 @@ def planned_applications(environment_id: int) -> list[Application]:
     waiting = Change.objects.filter(environment_id=environment_id, kind__in=EDITS, state=Change.State.COMMITTING)
     for change in waiting.order_by("log_sequence", "created_at", "pk"):
         edits = edits_of(change)
+        leaving = {edit.application_id for edit in edits if edit.removes}
+        rows = [row for row in rows if row.pk not in leaving]
         apply_edits(rows, edits)
         needed = newly_needed(rows, [edit.application.slug for edit in edits])
         for row in rows:

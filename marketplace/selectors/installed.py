@@ -10,13 +10,13 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
-from marketplace.models import Application, ApplicationStatus, Change
+from marketplace.models import Application, ApplicationEdit, ApplicationStatus, Change
 
 Kind = Change.Kind
 #: What takes Applications away.
 REMOVALS: Final = frozenset({Kind.REMOVE, Kind.OFFBOARD})
 #: What makes something else of Applications that stand.
-EDITS: Final = frozenset({Kind.UPGRADE, Kind.CONFIGURE})
+EDITS: Final = frozenset({Kind.UPGRADE, Kind.CONFIGURE, Kind.CHANGE, Kind.PROMOTE, Kind.REVERT, Kind.ADOPT})
 #: What decides whether an Environment runs.
 _STANDINGS: Final = (Kind.PAUSE, Kind.RESUME, Kind.OFFBOARD)
 #: As the cluster says it of an Application that is as it should be.
@@ -38,6 +38,12 @@ def current_applications(environment_id: int) -> QuerySet[Application]:
     rows = Application.objects.filter(environment_id=environment_id, removed_by__isnull=True)
     rows = rows.select_related("blueprint_version__blueprint", "change").order_by("slug")
     return rows.defer("blueprint_version__files")
+
+
+def running_applications(organization_id: int, env_type: str) -> dict[str, str]:
+    """Return the Blueprint of each Application that is to stay in one Environment, if there is one, by name."""
+    rows = Application.objects.filter(organization=organization_id, environment__env_type=env_type, removed_by=None)
+    return dict(rows.values_list("slug", "blueprint_version__blueprint__name"))
 
 
 def applications_of(change: Change) -> QuerySet[Application]:
@@ -64,10 +70,11 @@ def waiting_for(change: Change) -> list[str]:
     rows = list(applications_of(change))
     if change.kind in REMOVALS:
         return [row.slug for row in rows if row.gone_at is None]
+    leaving = Application.objects.filter(removed_by=change, gone_at=None).order_by("slug")
     later = Change.objects.filter(environment_id=change.environment_id, seq__gte=change.seq).exclude(commit="")
     statuses = ApplicationStatus.objects.filter(environment_id=change.environment_id, status__in=SETTLED)
     applied = set(statuses.filter(applied_commit__in=later.values("commit")).values_list("application", flat=True))
-    return [row.slug for row in rows if row.slug not in applied]
+    return [*(row.slug for row in rows if row.slug not in applied), *leaving.values_list("slug", flat=True)]
 
 
 def is_suspended(environment_id: int) -> bool:
@@ -79,6 +86,12 @@ def is_suspended(environment_id: int) -> bool:
 def is_change_waiting(environment_id: int) -> bool:
     """Tell whether a Change was decided here that is not committed yet."""
     return Change.objects.filter(environment_id=environment_id, state=Change.State.COMMITTING).exists()
+
+
+def has_chosen_pause(application_id: int) -> bool:
+    """Tell whether a person paused this Application by itself, and nobody resumed it since."""
+    said = ApplicationEdit.objects.filter(application=application_id).exclude(state="").exclude(change__commit="")
+    return said.order_by("-change__seq").values_list("state", flat=True).first() == Application.State.PAUSED
 
 
 def newest_log_sequence(environment_id: int) -> int:

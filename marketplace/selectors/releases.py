@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from catalyst.core.errors import NotFound, PermissionRefused
 from catalyst.core.models import Outbox
 from marketplace.models import Blueprint, BlueprintVersion
-from marketplace.selectors.blueprint_index import NEARNESS
+from marketplace.selectors.blueprint_index import nearest_rows
 from tenancy.models import Organization
 
 #: What readers see: a draft is its author's, and what is in review its reviewers'.
@@ -60,11 +60,10 @@ def nearest_blueprint(name: str, organization: Organization | None) -> Blueprint
 
     :raises NotFound: missing, or not this reader's.
     """
-    rows = Blueprint.objects.visible_to(organization).filter(name=name)
-    found = min(rows, key=lambda row: NEARNESS[row.source], default=None)
-    if found is None:
+    found = nearest_rows(Blueprint.objects.visible_to(organization).filter(name=name), lambda row: row.source)
+    if not found:
         raise NotFound(_("Not found."))
-    return found
+    return found[0]
 
 
 def own_blueprint(name: str, organization: Organization) -> Blueprint:

@@ -45,10 +45,10 @@ def solve_upgrade(
     """
     asked = list(rows)
     options = Options(moves=moves, upgrade=frozenset(ranges), config={row.slug: row.config for row in asked})
-    return solve(index=index, roots=_roots(asked, ranges), locked=lock_of(asked), options=options, budget=budget)
+    return solve(index=index, roots=roots_of(asked, ranges), locked=lock_of(asked), options=options, budget=budget)
 
 
-def _roots(rows: Iterable[Application], ranges: Mapping[str, str]) -> list[Root]:
+def roots_of(rows: Iterable[Application], ranges: Mapping[str, str]) -> list[Root]:
     """Return the ranges that people gave: what was bought stays in its own, unless another one is asked for."""
     roots = []
     for row in rows:

@@ -5,6 +5,7 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from marketplace.services.blueprint_contract import Contract, ContractRefused, F
 MAX_FILES = 200
 MAX_BYTES = 5 * 1024 * 1024
 MAX_ICON_BYTES = 6 * 1024
-TEXT_SUFFIXES = frozenset({".yaml", ".md", ".svg", ".sql", ".sh", ".conf", ".txt", ".json"})
+TEXT_SUFFIXES = frozenset({".yaml", ".md", ".svg", ".sql", ".sh", ".conf", ".txt", ".json", ".tpl"})
 _SVG = "{http://www.w3.org/2000/svg}"
 _SVG_ELEMENTS = frozenset(("svg", "g", "path", "circle", "ellipse", "rect", "line", "polyline", "polygon", "title"))
 _SVG_ATTRIBUTES = frozenset(
@@ -46,12 +47,17 @@ def read_folder(folder: Path, *, source: str = "public") -> BlueprintFolder:
     return check_files(folder.name, _read_files(folder), source=source)
 
 
-def check_files(name: str, files: dict[str, str], *, source: str = "public") -> BlueprintFolder:
+def check_files(
+    name: str, files: dict[str, str], *, source: str = "public", contract: Contract | None = None
+) -> BlueprintFolder:
     """Check the texts of a folder called ``name``, wherever they were read from.
+
+    ``contract`` is that of the same ``blueprint.yaml`` where somebody has read it already.
 
     :raises ContractRefused: with every finding.
     """
-    contract = parse_contract(files.get("blueprint.yaml", "").encode())
+    if contract is None:
+        contract = parse_contract(files.get("blueprint.yaml", "").encode())
     findings = _check(name, contract, files, source)
     if findings:
         raise ContractRefused(findings)
@@ -61,6 +67,11 @@ def check_files(name: str, files: dict[str, str], *, source: str = "public") -> 
 def folder_name(blueprint: str, source: str) -> str:
     """Return how the folder of a Blueprint is called: an Organization's ``shared-blueprints`` keep the ``bp-``."""
     return blueprint if source == "org" else blueprint.removeprefix("bp-")
+
+
+def is_chart(contract: Contract) -> bool:
+    """Tell whether a Blueprint ships a Helm chart."""
+    return contract.manifests is not None and contract.manifests.kind == "HelmChart"
 
 
 def digest_of(files: dict[str, str]) -> str:
@@ -104,12 +115,13 @@ def _check(name: str, contract: Contract, files: dict[str, str], source: str) ->
         for path in ("card/description.md", "card/description.ar.md")
         if not files.get(path, "").strip()
     ]
-    base = f"{contract.manifests_path}/base/kustomization.yaml"
+    base = f"{contract.manifests_path}/{'Chart.yaml' if is_chart(contract) else 'base/kustomization.yaml'}"
     if contract.manifests_path and base not in files:
         findings.append(_finding("BP-M01", base, _("The base is missing."), _("Add it.")))
     return findings
 
 
+@lru_cache(maxsize=64)
 def is_safe_icon(text: str) -> bool:
     """Tell whether an SVG holds known shapes and attributes and nothing else."""
     if re.search(r"<!|<\?(?!xml )|&", text):

@@ -35,13 +35,19 @@ log = structlog.get_logger(__name__)
 DEADLINE = timedelta(minutes=30)
 
 State = Change.State
-#: To → from. ``succeeded`` from ``failed``: the cluster went on after our deadline and made it.
+#: To → from. ``succeeded`` from ``failed``: the cluster went on after our deadline and made it. ``committed`` is no
+#: step of its own: recording a commit begins its roll-out.
 _ALLOWED_FROM: Mapping[str, frozenset[str]] = {
-    State.COMMITTING: frozenset({State.FAILED}),
+    State.AWAITING_GATES: frozenset({State.COMMITTING}),
+    State.COMMITTING: frozenset({State.FAILED, State.AWAITING_GATES}),
+    State.COMMITTED: frozenset(),
     State.RECONCILING: frozenset({State.COMMITTING, State.COMMITTED, State.FAILED}),
     State.SUCCEEDED: frozenset({State.RECONCILING, State.FAILED}),
     State.FAILED: frozenset({State.COMMITTING, State.COMMITTED, State.RECONCILING}),
+    State.SUPERSEDED: frozenset({State.AWAITING_GATES, State.COMMITTING, State.RECONCILING}),
+    State.CANCELLED: frozenset({State.AWAITING_GATES}),
 }
+_ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.SUPERSEDED, State.CANCELLED})
 
 
 class DeadlinePassed(DomainError):
@@ -85,6 +91,9 @@ def publish(change: Change, topic: str, *, times: int = 0, **payload: Any) -> No
             "order": change.order_number,
             "status": change.state,
             "commit": change.commit,
+            "summary": change.summary,
+            "author": change.author_id,
+            "finished_at": change.finished_at.isoformat() if change.finished_at else "",
             **payload,
         },
     )
@@ -97,14 +106,14 @@ def fail_change(*, change_id: Any, reason: str, now: datetime) -> bool:
     Git stays as it is. Whoever fails a Change that is not committed holds the Environment's lease.
     """
     change = lock_change(change_id)
-    if change.state in {State.SUCCEEDED, State.FAILED}:
+    if change.state in _ENDED:
         return False
     # A sequence number that no commit took is free again; the commit time stays, to know a commit of ours by.
     seq = change.seq if change.commit else None
     move(change, State.FAILED, status_reason=reason, finished_at=now, seq=seq)
     publish_failure(change)
     if change.kind in EDITS:
-        _withdraw(change)
+        withdraw(change)
     elif change.kind != Change.Kind.INSTALL:
         # Nobody waits for it at a page: what should be paused or gone may still run.
         open_incident(
@@ -114,7 +123,19 @@ def fail_change(*, change_id: Any, reason: str, now: datetime) -> bool:
     return True
 
 
-def _withdraw(change: Change) -> None:
+@use_case
+def supersede_change(*, change_id: Any, reason: str, now: datetime) -> bool:
+    """End a Change that is not saved because what it was previewed upon has moved; False when it is over already."""
+    change = lock_change(change_id)
+    if change.commit or change.state not in {State.AWAITING_GATES, State.COMMITTING}:
+        return False
+    move(change, State.SUPERSEDED, status_reason=reason, finished_at=now, seq=None)
+    withdraw(change)
+    publish(change, "change.superseded", applications=[], status_reason=reason)
+    return True
+
+
+def withdraw(change: Change) -> None:
     """Free the names of what an edit wanted to bring along and never did, save what somebody else counts on by now."""
     if change.commit:
         return
@@ -169,11 +190,28 @@ def is_bare(change: Change) -> bool:
 
 @use_case
 def settle_change(*, change_id: Any, now: datetime) -> bool:
-    """Close a committed Change as succeeded when its Applications are as it wants them at, or after, its commit."""
+    """Close a committed Change as succeeded when its Applications are as it wants them at, or after, its commit.
+
+    What was rolled back meanwhile is closed as such: that all is well after that is not its doing.
+    """
     change = lock_change(change_id)
-    if change.state not in {State.RECONCILING, State.FAILED} or not change.commit or not is_done(change):
+    if change.state not in {State.RECONCILING, State.FAILED} or not change.commit:
+        return False
+    if change.reverted_by.exclude(commit="").exists():
+        return _close_rolled_back(change, now=now)
+    if not is_done(change):
         return False
     succeed(change, list(applications_of(change).values_list("slug", flat=True)), now=now)
+    return True
+
+
+def _close_rolled_back(change: Change, *, now: datetime) -> bool:
+    if change.state == State.FAILED:
+        return False
+    reason = _("It was rolled back before it was done.")
+    move(change, State.SUPERSEDED, status_reason=reason, finished_at=now)
+    resolve_subject(kinds=["change_failed", "change_late"], subject=incident_subject(change))
+    publish(change, "change.superseded", applications=[], status_reason=reason)
     return True
 
 
@@ -209,7 +247,7 @@ def succeed(change: Change, slugs: list[str], *, now: datetime) -> None:
 
 def lock_change(change_id: Any) -> Change:
     """Lock one Change and return it with what its events name; call inside a transaction."""
-    changes = Change.objects.select_related("environment", "organization", "author")
+    changes = Change.objects.select_related("environment", "organization", "author", "preview")
     return changes.select_for_update(of=("self",), no_key=True).get(pk=change_id)
 
 

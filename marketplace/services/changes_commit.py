@@ -23,8 +23,9 @@ from catalyst.core.incidents import open_incident
 from marketplace.manifests.paths import ALLOWED_PATHS
 from marketplace.models import Change
 from marketplace.selectors.installed import EDITS
-from marketplace.services import changes
-from marketplace.services.changes_desired import desired_applications, desired_files
+from marketplace.services import changes, policies
+from marketplace.services.change_gates import judge_change
+from marketplace.services.changes_desired import desired_applications, desired_files, texts_of
 from marketplace.services.changes_lease import LeaseLost, lock_leased, release_lease, renew_lease, take_lease
 from marketplace.services.changes_record import describe_commit, record_commit
 from marketplace.services.changes_repository import repository_of
@@ -34,6 +35,13 @@ from tenancy.selectors.sovereign import get_sovereign
 log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE_SECONDS = 60
+
+
+class PreviewStale(DomainError):
+    """What was previewed is not what would be saved now; nothing is saved, and a person looks again."""
+
+    code = "base_commit_moved"
+    status = HTTPStatus.CONFLICT
 
 
 class ForeignCommit(DomainError):
@@ -84,7 +92,10 @@ def _drive(change: Change, *, environment_id: int, owner: str, now: datetime) ->
         log.warning("change_postponed", change=str(change.pk), reason=error.code)
         _postpone(change, reason=error.message, now=now)
     except DomainError as error:
-        changes.fail_change(change_id=change.pk, reason=error.message, now=now)
+        # Whoever has lost the lease may have stumbled over what the next writer did, who decides then.
+        renew_lease(environment_id=environment_id, owner=owner)
+        end = changes.supersede_change if isinstance(error, PreviewStale) else changes.fail_change
+        end(change_id=change.pk, reason=error.message, now=now)
     except Exception as error:
         _postpone(change, reason=type(error).__name__, now=now)
         raise
@@ -106,6 +117,8 @@ def _write(change_id: Any, *, environment_id: int, owner: str, now: datetime) ->
     if head != environment.head_commit:
         return _adopt(repository, environment, head, owner=owner, now=now)
     change = _begin(change_id=change_id, environment_id=environment_id, owner=owner, now=now)
+    if change is None:
+        return 0
     sha = _write_objects(repository, environment, change)
     fp("install.commit.after_object")
     renew_lease(environment_id=environment_id, owner=owner)
@@ -115,14 +128,19 @@ def _write(change_id: Any, *, environment_id: int, owner: str, now: datetime) ->
 
 
 @use_case
-def _begin(*, change_id: Any, environment_id: int, owner: str, now: datetime) -> Change:
-    """Store everything that determines the commit before it is written.
+def _begin(*, change_id: Any, environment_id: int, owner: str, now: datetime) -> Change | None:
+    """Store everything that determines the commit before it is written; None when a gate has closed meanwhile.
 
     :raises LeaseLost: another writer has taken over.
     :raises DeadlinePassed: what a person asked for is too old to be begun. Anything else is late rather than never.
+    :raises PreviewStale: it was previewed upon another commit.
     """
     environment = lock_leased(environment_id=environment_id, owner=owner)
     change = changes.lock_change(change_id)
+    if change.preview is not None and change.preview.base_commit != environment.head_commit:
+        raise PreviewStale(_("Another change was saved first. Look at it again."))
+    if change.seq is None and _has_closed_gate(change, now=now):
+        return None
     if change.deadline_at is not None and change.deadline_at <= now:
         if change.kind == Change.Kind.INSTALL or change.kind in EDITS:
             raise changes.DeadlinePassed(_("It could not be saved in time. Our staff have been told."))
@@ -135,15 +153,34 @@ def _begin(*, change_id: Any, environment_id: int, owner: str, now: datetime) ->
     return change
 
 
+def _has_closed_gate(change: Change, *, now: datetime) -> bool:
+    """Judge a Change that a person asked for at the moment of its commit: a window may be over, a role lost."""
+    if change.kind != Change.Kind.INSTALL and change.kind not in EDITS:
+        return False
+    verdicts = judge_change(change, now=now)
+    if all(each.outcome == policies.PASSES for each in verdicts):
+        return False
+    changes.move(change, Change.State.AWAITING_GATES, gates=[each.as_json() for each in verdicts], deadline_at=None)
+    return True
+
+
 def _write_objects(repository: BareRepository, environment: Environment, change: Change) -> str:
     """Write blobs, trees and the commit, on no branch yet; return its SHA."""
     base = repository.read_tree(change.base_commit) if change.base_commit else {}
-    readme = base.get("README.md", b"").decode(errors="replace")
-    target = desired_files(environment, desired_applications(environment, change=change), readme=readme)
+    asked = change.preview.request if change.preview is not None else {}
+    readme, owners = texts_of(base, readme=asked.get("readme"), code_owners=asked.get("code_owners"))
+    target = desired_files(
+        environment, desired_applications(environment, change=change), readme=readme, code_owners=owners
+    )
+    changed = changes_between(base, target)
+    if change.target_tree:
+        tree = repository.write_tree(change.base_commit or None, changed, allowed=ALLOWED_PATHS)
+        if tree != change.target_tree:
+            raise PreviewStale(_("It would not be saved as it was previewed. Look at it again."))
     assert change.committed_at is not None
     return repository.write_commit(
         change.base_commit or None,
-        changes_between(base, target),
+        changed,
         allowed=ALLOWED_PATHS,
         author=_author(change),
         committer=_platform(),
@@ -167,9 +204,24 @@ def _message(change: Change) -> str:
     trailers = {
         "Catalyst-Change": str(change.pk),
         "Catalyst-Seq": str(change.seq),
+        "Catalyst-Preview": change.preview_id or "",
         "Catalyst-Order": change.order_number,
+        "Catalyst-Approved-By": _approvers(change),
+        "Catalyst-Reverts": str(change.reverts_id or ""),
+        "Catalyst-Promoted-From": change.promoted_from,
     }
     return build_message(change.summary, reason=change.reason, trailers=trailers)
+
+
+def _approvers(change: Change) -> str:
+    """Name who agreed, by the address that their commits have."""
+    domain = get_sovereign().domain
+    approvals = change.approvals.select_related("approver").order_by("created_at", "pk")
+    people = [
+        person(each.approver.display_name, user_id=str(each.approver.uuid), sovereign_domain=domain)
+        for each in approvals
+    ]
+    return ", ".join(dict.fromkeys(f"{each.name} <{each.email}>" for each in people))
 
 
 def _adopt(repository: BareRepository, environment: Environment, head: str, *, owner: str, now: datetime) -> int:

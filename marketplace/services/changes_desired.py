@@ -6,16 +6,18 @@ Source: docs/delivery.md.
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from catalyst.core.gitops import kustomize
+from catalyst.core.gitops.build import build
 from marketplace.manifests.facts import EnvironmentFacts, Intent, Lock, LockEntry, ManifestsRefused, RenderSettings
 from marketplace.manifests.render import render
 from marketplace.models import Application, Blueprint, BlueprintVersion, Change
 from marketplace.selectors.edits import apply_edits, edits_of, find_broken
-from marketplace.selectors.installed import EDITS, standing_applications
+from marketplace.selectors.installed import EDITS, has_chosen_pause, standing_applications
+from marketplace.selectors.secrets import without_handles
 from marketplace.selectors.version_ranges import parse_version
 from marketplace.services.changes import ChangeReplaced
 from marketplace.services.changes_values import told_values
@@ -59,7 +61,7 @@ def desired_applications(environment: Environment, *, change: Change | None) -> 
         pending += bound
     if change is not None and change.kind in STATES:
         for row in wanted.values():
-            row.state = STATES[change.kind]
+            row.state = state_after(row, change.kind)
     _check_bindings(wanted, changed | (set(wanted) - set(before)), before)
     return [wanted[slug] for slug in sorted(wanted)]
 
@@ -67,14 +69,25 @@ def desired_applications(environment: Environment, *, change: Change | None) -> 
 def _edit(rows: list[Application], change: Change) -> set[str]:
     edits = edits_of(change)
     standing = {row.pk: row for row in rows}
+    leaving = {edit.application_id for edit in edits if edit.removes}
     for edit in edits:
         row = standing.get(edit.application_id)
         words = {"name": edit.application.slug}
         if row is None:
             raise ChangeReplaced(_("%(name)s was removed meanwhile. Nothing was changed.") % words)
-        if parse_version(row.blueprint_version.version) > parse_version(edit.blueprint_version.version):
+        is_older = parse_version(row.blueprint_version.version) > parse_version(edit.blueprint_version.version)
+        if is_older and change.preview_id is None:  # a preview is bound to its base, and may go back on purpose
             raise ChangeReplaced(_("%(name)s has a newer version by now. Nothing was changed.") % words)
-    return apply_edits(rows, edits)
+    changed = apply_edits(rows, edits)
+    rows[:] = [row for row in rows if row.pk not in leaving]
+    return changed
+
+
+def state_after(row: Application, kind: str) -> str:
+    """Return the state that a Change of this kind gives to what stands: what a person paused stays so on a resume."""
+    if kind == Change.Kind.RESUME and has_chosen_pause(row.pk):
+        return Application.State.PAUSED
+    return STATES[kind]
 
 
 def _check_bindings(
@@ -88,25 +101,49 @@ def _check_bindings(
         raise ChangeReplaced(text % words)
 
 
-def desired_files(environment: Environment, applications: Iterable[Application], *, readme: str) -> dict[str, bytes]:
-    """Return the whole tree of ``main`` for these Applications; ``readme`` is the members' own text, kept as it is.
+def texts_of(
+    base: Mapping[str, bytes], *, readme: str | None = None, code_owners: str | None = None
+) -> tuple[str, str]:
+    """Return README.md and CODEOWNERS, which people write themselves: as asked for, or (None) as they are."""
+
+    def text(path: str, asked: str | None) -> str:
+        return asked if asked is not None else base.get(path, b"").decode(errors="replace")
+
+    return text("README.md", readme), text("CODEOWNERS", code_owners)
+
+
+def desired_files(
+    environment: Environment,
+    applications: Iterable[Application],
+    *,
+    readme: str,
+    code_owners: str = "",
+    shows_charts: bool = False,
+) -> dict[str, bytes]:
+    """Return the whole tree of ``main`` for these Applications; ``readme`` and ``code_owners`` are the members' own.
+
+    ``shows_charts``: with the objects that Flux makes of charts in the place of their releases, to look at.
 
     :raises ManifestsRefused: the rows contradict each other, or a Blueprint's manifests break a rule.
     """
     rows = list(applications)
-    facts = environment_facts(environment, readme=readme)
+    facts = environment_facts(environment, readme=readme, code_owners=code_owners)
     told = told_values(facts, rows)
     return render(
         environment=facts,
-        lock=_lock(rows),
+        lock=_without_registries(_lock(rows)) if shows_charts else _lock(rows),
         intents={row.slug: _intent(row, told[row.slug]) for row in rows},
         blueprints=_blueprint_files(rows),
         settings=RenderSettings(),
-        kustomize=kustomize.build,
+        kustomize=build,
     )
 
 
-def environment_facts(environment: Environment, *, readme: str = "") -> EnvironmentFacts:
+def _without_registries(lock: Lock) -> Lock:
+    return replace(lock, entries=tuple(replace(entry, registry="") for entry in lock.entries))
+
+
+def environment_facts(environment: Environment, *, readme: str = "", code_owners: str = "") -> EnvironmentFacts:
     """Return what rendering needs to know of the Environment."""
     domain = get_sovereign().domain
     return EnvironmentFacts(
@@ -120,6 +157,7 @@ def environment_facts(environment: Environment, *, readme: str = "") -> Environm
         vcluster=environment.organization.slug,
         host_cluster=f"{HOST_CLUSTER}-{environment.env_type}",
         readme=readme,
+        code_owners=code_owners,
     )
 
 
@@ -147,6 +185,7 @@ def _lock_entry(row: Application, requested_by: set[str]) -> LockEntry:
         digest=version.digest,
         requested_by=tuple(sorted(requested_by)),
         bindings=row.bindings,
+        registry=version.reference,
     )
 
 
@@ -156,7 +195,8 @@ def _intent(row: Application, told: Mapping[str, Any]) -> Intent:
         blueprint=row.blueprint_version.blueprint.name,
         constraint=row.version_range,
         size=row.size,
-        config=row.config,
+        # What an order names by a handle is the Application's own by the time that Git sees it.
+        config=without_handles(row.config),
         told=told,
         state=row.state,
     )

@@ -13,7 +13,7 @@ from marketplace.manifests.facts import EnvironmentFacts
 from marketplace.models import Application, Blueprint, Change
 from marketplace.selectors.installed import EDITS, REMOVALS, applications_of, standing_applications
 from marketplace.services import changes
-from marketplace.services.changes_desired import STATES, desired_applications, environment_facts
+from marketplace.services.changes_desired import desired_applications, environment_facts, state_after
 from marketplace.services.changes_lease import lock_leased
 from marketplace.services.edits_effect import take_edits_effect
 from tenancy.models import Environment
@@ -74,9 +74,24 @@ def record_commit(*, change_id: Any, environment_id: int, owner: str, written: W
     environment.head_commit, environment.head_seq = written.sha, written.seq
     environment.save(update_fields=["head_commit", "head_seq"])
     slugs = _take_effect(change, environment, written)
-    at = change.committed_at.isoformat() if change.committed_at else ""
+    _tell(change, written, slugs)
+    if changes.is_done(change):
+        changes.succeed(change, slugs, now=now)
+    fp("install.record.in_tx")
+    return True
+
+
+def _tell(change: Change, written: Written, slugs: list[str]) -> None:
+    """Publish the commit, and what it made of each Application."""
     changes.publish(
-        change, "change.committed", seq=written.seq, base=written.base, at=at, files=written.files, applications=slugs
+        change,
+        "change.committed",
+        seq=written.seq,
+        base=written.base,
+        at=change.committed_at.isoformat() if change.committed_at else "",
+        files=written.files,
+        applications=slugs,
+        removed=sorted(written.withdrawn) if change.kind in EDITS else [],
     )
     if change.kind == Change.Kind.INSTALL:
         _announce(change, "application.requested", applications_of(change), status="installing")
@@ -84,10 +99,6 @@ def record_commit(*, change_id: Any, environment_id: int, owner: str, written: W
         brought = applications_of(change).filter(change=change)
         _announce(change, "application.requested", brought, status="installing")
         _announce(change, "application.edited", applications_of(change).exclude(change=change), status="updating")
-    if changes.is_done(change):
-        changes.succeed(change, slugs, now=now)
-    fp("install.record.in_tx")
-    return True
 
 
 def _take_effect(change: Change, environment: Environment, written: Written) -> list[str]:
@@ -102,8 +113,8 @@ def _take_effect(change: Change, environment: Environment, written: Written) -> 
     if change.kind in EDITS:
         return take_edits_effect(change, written.introduced)
     # Also what is not committed yet: it must not start while nothing may run.
-    standing = standing_applications(environment.pk).values("pk")
-    Application.objects.filter(pk__in=standing).update(state=STATES[change.kind])
+    for row in standing_applications(environment.pk):
+        Application.objects.filter(pk=row.pk).update(state=state_after(row, change.kind))
     return sorted(written.altered)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from catalyst.core.gitops.repository import BareRepository, open_or_create
+from catalyst.core.gitops.repository import BareRepository, open_or_create, open_repository
 from tenancy.models import Environment
 
 
@@ -15,5 +15,9 @@ def repository_path(environment: Environment) -> Path:
 
 
 def repository_of(environment: Environment) -> BareRepository:
-    """Open the repository, made empty when it is missing: the first Change makes the first commit."""
-    return open_or_create(repository_path(environment))
+    """Open the repository, made empty before the first Change, which makes the first commit.
+
+    :raises RepositoryUnavailable: it holds commits and is not to be found; an empty one in its place would hide that.
+    """
+    path = repository_path(environment)
+    return open_repository(path) if environment.head_commit else open_or_create(path)

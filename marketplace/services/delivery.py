@@ -17,10 +17,15 @@ from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError
 from marketplace.models import Application, Change
 from marketplace.selectors.installed import is_offboarded_since, is_suspended
+from marketplace.selectors.kept_data import check_not_purged
 from marketplace.services import changes
+from marketplace.services.change_previews import take_paid
 from marketplace.services.changes_commit import commit_changes
 from marketplace.services.delivery_plan import Plan, plan_applications
+from marketplace.services.host_claims import claim_hosts
+from marketplace.services.typed_secrets import take_typed_secrets
 from tenancy.models import Environment, Organization, User
+from tenancy.selectors.organization_state import check_accepts_changes
 from tenancy.services.environments import ensure_environment
 
 log = structlog.get_logger(__name__)
@@ -43,6 +48,8 @@ class PaidOrder:
     is_change: bool = False
     #: What was scheduled for the end of a period comes without an order: then the event that brings it names it.
     cause: str = ""
+    #: The preview that was bought: exactly that is installed, while it is what would happen.
+    preview: str = ""
 
     @property
     def has_nothing_to_install(self) -> bool:
@@ -67,6 +74,7 @@ def paid_order(payload: Mapping[str, Any], *, log_sequence: int) -> PaidOrder:
         config=payload.get("config") or {},
         log_sequence=log_sequence,
         is_change=bool(payload.get("change")),
+        preview=payload.get("preview") or "",
     )
 
 
@@ -91,8 +99,12 @@ def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
     """Make the Environment when it is missing, one Change for the Order, and the rows of its Applications.
 
     A repetition finds the Change. A Change that could not be planned is tried again.
+
+    :raises InstallationNotPlanned: the Organization is being deleted, or is deleted: nothing is made for it any more.
     """
     organization = Organization.objects.get(pk=order.organization_id)
+    if organization.state in {Organization.State.DELETING, Organization.State.DELETED}:
+        raise InstallationNotPlanned(_("This organization is being deleted, so nothing new can begin in it."))
     buyer = User.objects.get(pk=order.buyer_id)
     ensured = ensure_environment(organization=organization, env_type=order.env_type, actor=buyer, now=now)
     # Plans of one Environment follow each other, so that both see the names and services that are taken.
@@ -104,14 +116,27 @@ def plan_installation(*, order: PaidOrder, now: datetime) -> Change:
     if change is None and is_offboarded_since(environment.pk, order.log_sequence):
         reason = _("The subscription ended before this was installed.")
         return _record_refusal(None, environment, order, buyer, reason=reason, now=now)
+    if order.preview and (previewed := _take_previewed(environment, order, buyer, now=now)):
+        return previewed
     try:
         with transaction.atomic(savepoint=True):
+            check_accepts_changes(environment)
             plan = plan_applications(
                 environment=environment, blueprints=order.blueprints, config=order.config, buyer=buyer, now=now
             )
+            check_not_purged(environment.pk, [row.slug for row in plan.added])
+            claim_hosts(environment, (), plan.added)
     except DomainError as error:
         return _record_refusal(change, environment, order, buyer, reason=error.message, now=now)
     return _record_plan(change, environment, order, buyer, plan, now=now)
+
+
+def _take_previewed(environment: Environment, order: PaidOrder, buyer: User, *, now: datetime) -> Change | None:
+    try:
+        with transaction.atomic(savepoint=True):
+            return take_paid(environment, preview_id=order.preview, order_number=order.number, actor=buyer, now=now)
+    except DomainError:
+        return None  # something has moved: what was bought is planned anew, as any order is
 
 
 def _change_of_order(order: PaidOrder) -> Change | None:
@@ -135,10 +160,12 @@ def _record_plan(
         change.summary, change.deadline_at = plan.summary, now + changes.DEADLINE
         change.save(update_fields=["summary", "deadline_at"])
     # Nothing that is installed while the Environment is suspended may run.
-    state = Application.State.PAUSED if is_suspended(environment.pk) else Application.State.ACTIVE
+    is_stopped = is_suspended(environment.pk) or environment.organization.state != Organization.State.ACTIVE
+    state = Application.State.PAUSED if is_stopped else Application.State.ACTIVE
     for row in plan.added:
         row.change, row.state = change, state
     Application.objects.bulk_create(plan.added)
+    take_typed_secrets(plan.added, buyer=buyer, now=now)
     Application.objects.bulk_update(plan.extended, ["requested_by"])
     # Planned at the second attempt is a fact of its own.
     times = 0 if change.attempts == 0 else change.attempts

@@ -46,10 +46,12 @@ def plan_applications(
     """
     rows = planned_applications(environment.pk)
     present = {row.slug: row for row in rows}
-    roots = _name_roots(blueprints, taken=set(present))
+    roots = name_roots(blueprints, taken=set(present))
     offer = load_offer(environment.organization, currency=str(get_sovereign().currency_id), at=now)
     chosen = {root.application: dict(config.get(root.blueprint) or {}) for root in roots}
-    lock = resolve(index=index_of(offer.listings), roots=roots, existing=_lock_of(rows), config=chosen)
+    # What was paid is installed, deprecated since or not.
+    index = index_of(offer.listings, owed=offer.listings)
+    lock = resolve(index=index, roots=roots, existing=_lock_of(rows), config=chosen)
     entries = [entry for entry in lock.entries if entry.application not in present]
     versions = find_versions([entry.candidate for entry in entries], environment)
     ranges = ranges_of(lock)
@@ -72,7 +74,8 @@ def plan_applications(
     return Plan(added, _extended(lock, present), _summary(added))
 
 
-def _name_roots(blueprints: Iterable[str], *, taken: set[str]) -> list[Root]:
+def name_roots(blueprints: Iterable[str], *, taken: set[str]) -> list[Root]:
+    """Return a root for each Blueprint, called like it, or with the next free number."""
     roots = []
     names = taken | _RESERVED
     for blueprint in dict.fromkeys(blueprints):

@@ -4,7 +4,7 @@ One at a time: an edit is decided upon what runs, so nothing else may wait to be
 upon what it leaves. Source: docs/delivery.md.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from catalyst.core import idempotency
 from catalyst.core.errors import DomainError, NotFound
-from marketplace.models import Application, ApplicationEdit, Change
+from marketplace.models import Application, ApplicationEdit, Change, EnvironmentPolicy
 from marketplace.selectors.capacity import capacity_of, footprint_of, used_by
 from marketplace.selectors.installed import (
     EDITS,
@@ -23,11 +23,15 @@ from marketplace.selectors.installed import (
     is_suspended,
     newest_log_sequence,
 )
+from marketplace.selectors.kept_data import check_not_purged
 from marketplace.selectors.selection import CapacityExceeded
 from marketplace.services import changes
 from marketplace.services.changes_desired import environment_facts
 from marketplace.services.changes_values import told_values
+from marketplace.services.host_claims import claim_hosts
+from marketplace.services.typed_secrets import take_typed_secrets
 from tenancy.models import Environment, User
+from tenancy.selectors.organization_state import check_accepts_changes, check_active
 from tenancy.services.audit import append_audit, organization_stream
 
 
@@ -42,6 +46,13 @@ class ChangeInProgress(DomainError):
     """Another Change of this Environment is not saved yet."""
 
     code = "change_in_progress"
+    status = HTTPStatus.CONFLICT
+
+
+class PreviewRequired(DomainError):
+    """The Environment has rules, so a Change is looked at first."""
+
+    code = "preview_required"
     status = HTTPStatus.CONFLICT
 
 
@@ -81,16 +92,27 @@ def check_open(environment: Environment) -> list[Application]:
     :raises ChangeInProgress: another Change waits to be saved.
     :raises NotFound: nothing is installed.
     """
+    rows = check_calm(environment)
+    if not any(row.change.commit for row in rows):
+        raise NotFound(_("Nothing is installed in this Environment."))
+    return rows
+
+
+def check_calm(environment: Environment) -> list[Application]:
+    """Return what is installed, by name, possibly nothing, when Changes can be made.
+
+    :raises EnvironmentSuspended: nothing runs here. :raises ChangeInProgress: another Change waits to be saved.
+    :raises EnvironmentDeleting, OrganizationSuspended, OrganizationDeleting: nothing new begins here.
+    """
+    check_accepts_changes(environment)
+    check_active(environment.organization)
     if is_suspended(environment.pk):
         text = _("This Environment is suspended. Pay what is due, then change its Applications.")
         raise EnvironmentSuspended(text)
     if is_change_waiting(environment.pk):
         text = _("Another change of this Environment is being saved. Try again in a moment.")
         raise ChangeInProgress(text, retry_after=5)
-    rows = list(current_applications(environment.pk))
-    if not any(row.change.commit for row in rows):
-        raise NotFound(_("Nothing is installed in this Environment."))
-    return rows
+    return list(current_applications(environment.pk))
 
 
 def check_outcome(environment: Environment, before: Iterable[Application], after: Iterable[Application]) -> None:
@@ -120,9 +142,19 @@ def record_plan(
     now: datetime,
     key: str,
     body: Any,
+    asked_by: User | None = None,
+    **fields: Any,
 ) -> Change:
-    """Write one Change with its edits and new rows, its event and its audit entry; a step."""
+    """Write one Change with its edits and new rows, its event and its audit entry; a step.
+
+    ``asked_by`` is who had it made when that is not its author; ``fields`` are further columns.
+    """
     assert kind in EDITS
+    if kind in (Change.Kind.UPGRADE, Change.Kind.CONFIGURE) and has_rules(environment):
+        raise PreviewRequired(_("This Environment has rules. Make a preview of the change, then apply that."))
+    check_not_purged(environment.pk, [row.slug for row in plan.added])
+    claim_hosts(environment, plan.edits, plan.added)
+    columns = {"deadline_at": now + changes.DEADLINE, "base_commit": environment.head_commit, **fields}
     change = Change.objects.create(
         organization=environment.organization,
         environment=environment,
@@ -131,23 +163,41 @@ def record_plan(
         log_sequence=newest_log_sequence(environment.pk),
         summary=plan.summary,
         reason=reason,
-        deadline_at=now + changes.DEADLINE,
+        **columns,
     )
+    _save_rows(plan, change)
+    take_typed_secrets(plan.added, buyer=actor, now=now)
+    _tell_planned(change, plan, asked_by=asked_by or actor)
+    if key:
+        fingerprint = _fingerprint(kind, environment, body)
+        idempotency.claim(scope=_scope(environment), key=key, fingerprint=fingerprint, subject=str(change.pk))
+    return change
+
+
+def _save_rows(plan: EditPlan, change: Change) -> None:
     for row in plan.added:
         row.change = change
     Application.objects.bulk_create(plan.added)
     for edit in plan.edits:
         edit.change = change
     ApplicationEdit.objects.bulk_create(plan.edits)
+
+
+def _tell_planned(change: Change, plan: EditPlan, *, asked_by: User) -> None:
     slugs = sorted([*(edit.application.slug for edit in plan.edits), *(row.slug for row in plan.added)])
     changes.publish(change, "change.created", applications=slugs, summary=plan.summary)
-    stream = organization_stream(environment.organization)
-    detail: Mapping[str, Any] = {"kind": kind, "environment": environment.name, "applications": slugs}
-    append_audit(stream=stream, actor=actor, action="change.requested", target=f"change:{change.pk}", detail=detail)
-    if key:
-        fingerprint = _fingerprint(kind, environment, body)
-        idempotency.claim(scope=_scope(environment), key=key, fingerprint=fingerprint, subject=str(change.pk))
-    return change
+    append_audit(
+        stream=organization_stream(change.organization),
+        actor=asked_by,
+        action="change.requested",
+        target=f"change:{change.pk}",
+        detail={"kind": change.kind, "environment": change.environment.name, "applications": slugs},
+    )
+
+
+def has_rules(environment: Environment) -> bool:
+    """Tell whether rules say when this Environment may change."""
+    return EnvironmentPolicy.objects.filter(environment=environment).exclude(rules=[]).exists()
 
 
 def _scope(environment: Environment) -> str:

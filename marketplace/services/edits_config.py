@@ -3,7 +3,7 @@
 Source: docs/delivery.md; blueprints.md §3 of the design.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from catalyst.core.errors import DomainError
 from marketplace.models import ApplicationEdit, BlueprintVersion
+from marketplace.selectors.own_hosts import OwnHosts
 from marketplace.services.blueprint_contract.config_values import ValueProblem
 from marketplace.services.configuration_rules import find_problems
 
@@ -35,12 +36,16 @@ def schema_of(version: BlueprintVersion) -> Mapping[str, Any]:
     return {"type": "object", "properties": {}, **schema}
 
 
-def check_configuration(version: BlueprintVersion, config: Any) -> None:
-    """Refuse a configuration that does not fit.
+def check_configuration(
+    version: BlueprintVersion, config: Any, *, applications: Mapping[str, str], hosts: Collection[str] = ()
+) -> None:
+    """Refuse a configuration that does not fit; ``applications`` has the Blueprint of each other one, by its name.
+
+    ``hosts`` are those that the Application may have.
 
     :raises ConfigurationRefused: with a pointer to the first value that does not fit.
     """
-    if problems := find_problems(schema_of(version), config):
+    if problems := find_problems(schema_of(version), config, applications=applications, hosts=hosts):
         raise _refused(problems)
 
 
@@ -50,8 +55,10 @@ def check_carried_over(edit: ApplicationEdit) -> None:
     :raises ConfigurationRefused: a setting does not fit any more, or one is required now.
     """
     row = edit.application
-    known = {(each.path, each.keyword) for each in find_problems(schema_of(row.blueprint_version), row.config)}
-    found = find_problems(schema_of(edit.blueprint_version), edit.config)
+    hosts = OwnHosts(row.organization_id, row)
+    before = find_problems(schema_of(row.blueprint_version), row.config, hosts=hosts)
+    known = {(each.path, each.keyword) for each in before}
+    found = find_problems(schema_of(edit.blueprint_version), edit.config, hosts=hosts)
     if problems := [each for each in found if (each.path, each.keyword) not in known]:
         raise _refused(problems, application=row.slug)
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from catalyst.core.database import use_case
 from catalyst.core.errors import DomainError, NotFound
 from marketplace.models import Application, Change
+from marketplace.selectors.own_hosts import OwnHosts
 from marketplace.selectors.resolver import Moves, Options, solve
 from marketplace.selectors.upgrade_question import index_for, lock_of
 from marketplace.services.edits import (
@@ -91,7 +92,9 @@ def preview_configuration(
     if wish.size and wish.size not in _SIZES:
         raise SizeRefused(_("Choose small, medium or large."), pointer="/size")
     config = wish.config or {}
-    check_configuration(row.blueprint_version, config)
+    others = {each.slug: each.blueprint_version.blueprint.name for each in rows if each is not row}
+    hosts = OwnHosts(environment.organization_id, row)
+    check_configuration(row.blueprint_version, config, applications=others, hosts=hosts)
     check_immutable(row.blueprint_version, row.config, config)
     options = Options(
         moves=Moves.NONE,

@@ -18,9 +18,12 @@ def take_edits_effect(change: Change, introduced: Collection[str]) -> list[str]:
     """
     rows = list(standing_applications(change.environment_id).select_for_update(of=("self",), no_key=True))
     edits = edits_of(change)
+    leaving = [edit.application_id for edit in edits if edit.removes]
+    Application.objects.filter(pk__in=leaving).update(removed_by=change)
+    rows = [row for row in rows if row.pk not in leaving]
     apply_edits(rows, edits)
     edited = [edit.application_id for edit in edits]
-    Application.objects.bulk_update([row for row in rows if row.pk in edited], FIELDS)
+    Application.objects.bulk_update([row for row in rows if row.pk in edited], [*FIELDS, "state"])
     # Of two with one name the younger one stands in the tree.
     brought = {row.slug: row.pk for row in rows if row.slug in introduced}
     Application.objects.filter(pk__in=brought.values()).update(change=change)

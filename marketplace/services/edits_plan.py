@@ -45,7 +45,7 @@ def edit_rows(environment: Environment, rows: Iterable[Application], lock: Lock,
         version = versions[version_key(entry.candidate)] if _is_other(entry, known) else None
         if row is None:
             assert version is not None
-            edited.added.append(_new_row(environment, entry, version, ranges))
+            edited.added.append(_new_row(environment, entry, version, ranges, wishes.get(entry.application, Wish())))
         elif edit := _edit(row, entry, version, wishes.get(row.slug, Wish()), ranges):
             edited.edits.append(edit)
     return edited
@@ -54,7 +54,8 @@ def edit_rows(environment: Environment, rows: Iterable[Application], lock: Lock,
 def rows_after(rows: Iterable[Application], edited: Edited) -> list[Application]:
     """Return copies of all Applications as they would be, for what must be known before anything is written."""
     edits = {edit.application_id: edit for edit in edited.edits}
-    after = [_copy(row, edits.get(row.pk)) for row in rows]
+    leaving = {edit.application_id for edit in edited.edits if edit.removes}
+    after = [_copy(row, edits.get(row.pk)) for row in rows if row.pk not in leaving]
     return [*after, *edited.added]
 
 
@@ -67,6 +68,11 @@ def _copy(row: Application, edit: ApplicationEdit | None) -> Application:
     said = edit or row
     return Application(
         pk=row.pk,
+        organization_id=row.organization_id,
+        environment_id=row.environment_id,
+        change=row.change,
+        is_protected=row.is_protected,
+        state=(edit.state if edit else "") or row.state,
         slug=row.slug,
         blueprint_version=said.blueprint_version,
         version_range=said.version_range,
@@ -83,14 +89,16 @@ def _is_other(entry: LockEntry, known: Mapping[str, Application]) -> bool:
 
 
 def _new_row(
-    environment: Environment, entry: LockEntry, version: BlueprintVersion, ranges: Mapping[str, str]
+    environment: Environment, entry: LockEntry, version: BlueprintVersion, ranges: Mapping[str, str], wish: Wish
 ) -> Application:
     return Application(
         organization_id=environment.organization_id,
         environment=environment,
         slug=entry.application,
         blueprint_version=version,
-        version_range=ranges.get(entry.application) or compatible_range(version.version),
+        version_range=wish.range or ranges.get(entry.application) or compatible_range(version.version),
+        size=wish.size or "small",
+        config=dict(wish.config or {}),
         bindings=dict(entry.bindings),
         requested_by=list(entry.requested_by),
     )

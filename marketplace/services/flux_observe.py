@@ -5,7 +5,7 @@ Source: docs/delivery.md.
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from catalyst.core import outbox
 from catalyst.core.database import use_case
 from marketplace.models import Application, ApplicationStatus, Change, FluxMessage
 from marketplace.selectors.installed import SETTLED, last_standing_seq
+from tenancy.models import Environment
 from tenancy.services.audit import organization_stream
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,25 @@ class NotRecordedYet(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What the cluster says of one of its objects, whoever brought it: a notification, or a look of our own.
+
+    ``ready`` of ``wanted`` counts its working parts, where somebody has counted them.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    revision: str
+    severity: str
+    reason: str
+    message: str
+    occurred_at: datetime
+    ready: int | None = None
+    wanted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     application: str
     status: str
@@ -45,6 +65,8 @@ class Observation:
     commit: str
     seq: int
     is_gone: bool = False
+    ready: int | None = None
+    wanted: int | None = None
 
 
 def process_messages() -> int:
@@ -64,9 +86,10 @@ def process_message(*, message_id: int) -> bool:
         return False
     try:
         with transaction.atomic(savepoint=True):
-            observations = _observations(message)
+            word = Word(**message.payload, occurred_at=message.occurred_at)
+            observations = observe(message.environment, word)
             for observation in observations:
-                _publish(message, observation)
+                publish_observation(message.environment, observation, at=message.occurred_at, cause=str(message.pk))
     except Exception as error:
         _postpone(message, error)
         return True
@@ -75,31 +98,30 @@ def process_message(*, message_id: int) -> bool:
     return True
 
 
-def _observations(message: FluxMessage) -> list[Observation]:
-    """Return what the message says of Applications of its own Environment.
+def observe(environment: Environment, word: Word) -> list[Observation]:
+    """Return what a word says of Applications of its own Environment; call inside a transaction.
 
     :raises NotRecordedYet: the commit may be ours and is not recorded yet.
     """
-    payload, environment = message.payload, message.environment
-    revision = _REVISION.fullmatch(payload["revision"])
-    if payload["kind"] != "Kustomization" or payload["namespace"] != f"env-{environment.name}" or revision is None:
+    revision = _REVISION.fullmatch(word.revision)
+    if word.kind != "Kustomization" or word.namespace != f"env-{environment.name}" or revision is None:
         return []
     applications = Application.objects.filter(environment=environment).select_related("change", "removed_by")
-    rows = list(applications.filter(slug=payload["name"]).order_by("-pk"))
-    if not rows and payload["name"] != _ROOT:
+    rows = list(applications.filter(slug=word.name).order_by("-pk"))
+    if not rows and word.name != _ROOT:
         return []
     sha = revision[1]
     seq = Change.objects.filter(environment=environment, commit=sha).values_list("seq", flat=True).first()
     if seq is None:
         raise NotRecordedYet(sha)
-    if payload["name"] == _ROOT:
+    if word.name == _ROOT:
         # Before it has come to an end the tree is not applied, and what it does not hold may still run.
-        is_applied = payload["severity"] != "error" and payload["reason"] == _READY_REASON
+        is_applied = word.severity != "error" and word.reason == _READY_REASON
         if not is_applied:
             return []
-        return [_gone(row, message) for row in _never_seen(environment.pk, seq)]
+        return [note_gone(row, at=word.occurred_at) for row in _never_seen(environment.pk, seq)]
     found = next((row for row in rows if _stands_at(row, seq)), None)
-    observation = _observation(found, message, sha=sha, seq=seq) if found else None
+    observation = _observation(found, word, sha=sha, seq=seq) if found else None
     return [observation] if observation else []
 
 
@@ -110,48 +132,50 @@ def _stands_at(row: Application, seq: int) -> bool:
     return is_there and (end is None or seq < end)
 
 
-def _observation(row: Application, message: FluxMessage, *, sha: str, seq: int) -> Observation | None:
-    """Return what the message says of an Application whose tree this is.
+def _observation(row: Application, word: Word, *, sha: str, seq: int) -> Observation | None:
+    """Return what the word says of an Application whose tree this is.
 
     :raises NotRecordedYet: the cluster has removed it, and the commit that says so is not recorded yet.
     """
-    payload = message.payload
-    is_error = payload["severity"] == "error"
-    said = f"{payload['reason']}: {payload['message']}" if is_error else ""
-    is_deleted = not is_error and _DELETED.fullmatch(payload["message"]) is not None
+    is_error = word.severity == "error"
+    said = f"{word.reason}: {word.message}" if is_error else ""
+    is_deleted = not is_error and _DELETED.fullmatch(word.message) is not None
     if row.removed_by is not None and row.removed_by.commit:
         if is_error:
             return Observation(row.slug, _Status.DELETING, said, row.removed_by.commit, seq)
-        return _gone(row, message) if is_deleted and row.gone_at is None else None
+        return note_gone(row, at=word.occurred_at) if is_deleted and row.gone_at is None else None
     if row.removed_by is not None and is_deleted:
         raise NotRecordedYet(sha)
     if seq < last_standing_seq(row.environment_id):
         return None  # of a tree in which it still ran, or was still paused
-    status = _status(row, payload["severity"], payload["reason"])
+    status = _status(row, word)
     if status in SETTLED:
-        _note_replaced(row, message)
-    return Observation(row.slug, status, said, sha, seq)
+        _note_replaced(row, at=word.occurred_at)
+    return Observation(row.slug, status, said, sha, seq, ready=word.ready, wanted=word.wanted)
 
 
-def _note_replaced(row: Application, message: FluxMessage) -> None:
+def _note_replaced(row: Application, *, at: datetime) -> None:
     """Note that removed Applications of this name are gone: the cluster has put this one in their place."""
     older = Application.objects.filter(environment_id=row.environment_id, slug=row.slug, pk__lt=row.pk)
-    older.filter(removed_by__isnull=False, gone_at__isnull=True).update(gone_at=message.occurred_at)
+    older.filter(removed_by__isnull=False, gone_at__isnull=True).update(gone_at=at)
 
 
-def _status(row: Application, severity: str, reason: str) -> str:
-    if severity == "error":
+def _status(row: Application, word: Word) -> str:
+    if word.severity == "error":
         return _Status.FAILED
-    if reason != _READY_REASON:
+    if word.reason != _READY_REASON:
         return _Status.INSTALLING
-    return _Status.PAUSED if row.state == Application.State.PAUSED else _Status.READY
+    if row.state == Application.State.PAUSED:
+        return _Status.PAUSED
+    is_whole = word.ready is None or word.wanted is None or word.ready >= word.wanted
+    return _Status.READY if is_whole else _Status.DEGRADED
 
 
-def _gone(row: Application, message: FluxMessage) -> Observation:
+def note_gone(row: Application, *, at: datetime) -> Observation:
     """Note that the cluster has deleted a removed Application."""
     assert row.removed_by is not None
     assert row.removed_by.seq is not None
-    Application.objects.filter(pk=row.pk).update(gone_at=message.occurred_at)
+    Application.objects.filter(pk=row.pk).update(gone_at=at)
     return Observation(row.slug, _Status.DELETING, "", row.removed_by.commit, row.removed_by.seq, is_gone=True)
 
 
@@ -168,11 +192,11 @@ def _never_seen(environment_id: int, seq: int) -> list[Application]:
     return [row for row in rows if row.slug not in seen]
 
 
-def _publish(message: FluxMessage, observation: Observation) -> None:
-    environment = message.environment
+def publish_observation(environment: Environment, observation: Observation, *, at: datetime, cause: str) -> None:
+    """Append what was observed; call inside a transaction. ``cause`` tells one observation from another."""
     outbox.publish(
         topic="application.observed",
-        key=f"application.observed:{message.pk}:{observation.application}",
+        key=f"application.observed:{cause}:{observation.application}",
         stream=organization_stream(environment.organization),
         payload={
             "environment": environment.name,
@@ -183,7 +207,9 @@ def _publish(message: FluxMessage, observation: Observation) -> None:
             "commit": observation.commit,
             "seq": observation.seq,
             "is_gone": observation.is_gone,
-            "observed_at": message.occurred_at.isoformat(),
+            "ready": observation.ready,
+            "wanted": observation.wanted,
+            "observed_at": at.isoformat(),
         },
     )
 

@@ -61,7 +61,7 @@ def publish_blueprint(
     for blob in packed.blobs:
         registry.push_blob(repository, blob)
     registry.push_manifest(repository, packed.digest, packed.manifest)
-    _push_signature(registry, repository, packed, key=key, reference=f"{location}/{name}")
+    push_signature(registry, repository, packed.digest, key=key, reference=f"{location}/{name}")
     registry.push_manifest(repository, version, packed.manifest)
     _read_back(registry, repository, version, packed=packed, key=key, name=name)
     return Published(reference, packed.digest)
@@ -73,17 +73,17 @@ def _lint(folder: Path, source: str) -> None:
         raise ContractRefused([each for each in findings if not each.is_warning])
 
 
-def _push_signature(
-    registry: Registry, repository: str, packed: Packed, *, key: EllipticCurvePrivateKey, reference: str
+def push_signature(
+    registry: Registry, repository: str, digest: str, *, key: EllipticCurvePrivateKey, reference: str
 ) -> None:
-    """Add our signature to those that lie there; a second one by the same key is not added."""
-    tag = signature_tag(packed.digest)
+    """Add our signature of a digest to those that lie there; a second one by the same key is not added."""
+    tag = signature_tag(digest)
     present: list[Signed] = []
     if registry.manifest(repository, tag) is not None:
-        present = fetch_signatures(registry, repository, packed.digest)
-    if any(is_signed(payload, each, digest=packed.digest, key=key.public_key()) for payload, each in present):
+        present = fetch_signatures(registry, repository, digest)
+    if any(is_signed(payload, each, digest=digest, key=key.public_key()) for payload, each in present):
         return
-    payload = payload_of(packed.digest, reference=reference)
+    payload = payload_of(digest, reference=reference)
     signed = [*present, (payload, sign(payload, key))]
     manifest, config = build_signatures(signed)
     registry.push_blob(repository, config)

@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 Kind = Change.Kind
 _ACTOR: Final = "platform"
 _DATA: Final = (
-    "Volumes stay in the cluster, and with them databases and files, until staff purge them. Everything else is"
-    " deleted, the copies of its secrets included."
+    "Volumes stay in the cluster, and with them databases and files, until the days are over for which removed data is"
+    " kept. Everything else is deleted, the copies of its secrets included."
 )
 #: Why, in the commit. Git speaks English whatever a reader's language is.
 _REASONS: Final[Mapping[str, str]] = {
@@ -48,6 +48,8 @@ class SubscriptionNews:
     env_type: str
     kind: str
     remove: tuple[str, ...] = ()
+    #: Why, in the commit; empty: as the kind says.
+    reason: str = ""
 
 
 def read_news(message: Message) -> SubscriptionNews | None:
@@ -81,8 +83,10 @@ def follow_subscription(*, news: SubscriptionNews, owner: str, now: datetime) ->
 
 @use_case
 def plan_change(*, news: SubscriptionNews, now: datetime) -> Change | None:
-    """Plan the Change that the news asks for; a repetition finds it."""
+    """Plan the Change that the news asks for; a repetition finds it. None: it is outdated, or comes too late."""
     organization = Organization.objects.get(pk=news.organization_id)
+    if _is_over(organization, news):
+        return None
     # Also when nothing was installed yet: an order that is delivered late must find what was decided meanwhile.
     ensured = ensure_environment(organization=organization, env_type=news.env_type, actor=_ACTOR, now=now)
     # Plans of one Environment follow each other, installations too.
@@ -94,6 +98,19 @@ def plan_change(*, news: SubscriptionNews, now: datetime) -> Change | None:
     if news.kind in {Kind.PAUSE, Kind.RESUME}:
         return None if has_newer_standing(environment.pk, news.log_sequence) else _plan(environment, news, [], now=now)
     return _plan_removal(environment, news, now=now)
+
+
+def _is_over(organization: Organization, news: SubscriptionNews) -> bool:
+    """Tell whether the news comes too late, or to an Organization that the staff have stopped.
+
+    What was deleted is not made again for the end of its subscription. A suspended Organization stays paused; when it
+    is resumed, what its subscriptions said last counts.
+    """
+    if news.kind == Kind.RESUME and organization.state != Organization.State.ACTIVE and not news.reason:
+        return True
+    environments = Environment.every.filter(organization=organization, env_type=news.env_type)
+    live = environments.exclude(status=Environment.Status.DELETED)
+    return not live.exists() and (environments.exists() or organization.state == Organization.State.DELETED)
 
 
 def _plan_removal(environment: Environment, news: SubscriptionNews, *, now: datetime) -> Change:
@@ -131,7 +148,7 @@ def _plan(environment: Environment, news: SubscriptionNews, gone: list[Applicati
         cause=news.cause,
         log_sequence=news.log_sequence,
         summary=_summary(news.kind, slugs),
-        reason=_REASONS[news.kind],
+        reason=news.reason or _REASONS[news.kind],
         deadline_at=now + changes.DEADLINE,
     )
     changes.publish(change, "change.created", applications=slugs, summary=change.summary)

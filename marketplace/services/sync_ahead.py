@@ -16,14 +16,17 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-def work_ahead(work: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
+def work_ahead(
+    work: Callable[[Item], Answer], items: Iterable[Item], *, threads: int = _THREADS
+) -> Iterator[tuple[Item, Answer]]:
     """Yield each item with what ``work`` makes of it, in order; ``work`` may not touch the database.
 
-    What it raises is raised here, when its turn comes.
+    One thread is enough for work that waits for nothing: it runs while the caller waits for Postgres. What ``work``
+    raises is raised here, when its turn comes.
     """
     left = iter(items)
     running: deque[tuple[Item, Future[Answer]]] = deque()
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
         try:
             while True:
                 for item in islice(left, _AHEAD - len(running)):

@@ -34,20 +34,21 @@ def trust_key(
     source: str,
     organization: Organization | None = None,
     expires_at: datetime | None = None,
+    may_attest: bool = False,
     actor: User | str,
     now: datetime,
 ) -> TrustedKey:
     """Believe a publisher's key for one folder of one registry, from now on.
 
-    ``source`` is the shelf of what it signs there; one folder is one shelf.
+    ``source`` is the shelf of what it signs there; one folder is one shelf. ``may_attest``: its catalogue index is
+    believed about the rules that need rendering. That is for ever, too: to take it away, revoke the key.
 
     :raises LocationRefused: the place is not a host and a path.
     :raises KeyRefused: the file is not a public key that signs Blueprints.
     :raises KeyNotAdded: the folder serves another shelf, the key is known there, or it would have ended already.
     """
     wait_for_others()  # so that two cannot give one folder two shelves
-    key = read_public_key(pem)
-    place = str(read_location(location))
+    key, place = read_public_key(pem), str(read_location(location))
     if expires_at is not None and expires_at <= now:
         raise KeyNotAdded(_("Choose an end that lies ahead."))
     _check_place(place, source=source, organization=organization, key=fingerprint(key))
@@ -58,12 +59,18 @@ def trust_key(
         organization=organization,
         public_key=public_pem(key),
         fingerprint=fingerprint(key),
+        may_attest=may_attest,
         added_by=actor_name(actor),
         valid_from=now,
         expires_at=expires_at,
     )
-    _audit(row, "trusted_key.added", actor=actor, detail={"location": place, "publisher": publisher})
+    _tell_added(row, actor=actor)
     return row
+
+
+def _tell_added(row: TrustedKey, *, actor: User | str) -> None:
+    detail: dict[str, str | int] = {"location": row.location, "publisher": row.publisher, "may_attest": row.may_attest}
+    _audit(row, "trusted_key.added", actor=actor, detail=detail)
 
 
 @use_case

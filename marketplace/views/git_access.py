@@ -10,8 +10,12 @@ from django.utils.translation import gettext as _
 from catalyst.core.errors import NotFound, PermissionRefused
 from tenancy.api.authentication import use_token
 from tenancy.models import ApiToken, Organization
+from tenancy.selectors.organization_state import check_active
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE, organizations_of
 from tenancy.selectors.permissions import can, has_role, token_allows
+
+#: What may be done in a suspended Organization.
+_READ = "git.read"
 
 
 def token_of(request: HttpRequest) -> ApiToken | None:
@@ -33,6 +37,7 @@ def organization_for(token: ApiToken, slug: str, permission: str) -> Organizatio
 
     :raises NotFound: there is none, or it is somebody else's.
     :raises PermissionRefused: the member's role, or the token's scopes, do not include it.
+    :raises OrganizationSuspended, OrganizationDeleting: it would be written to, and nothing is written there now.
     """
     found = organizations_of(token.user).filter(slug=slug).first()
     if found is None or token.organization_id not in {None, found.pk} or token.env_type:
@@ -40,6 +45,8 @@ def organization_for(token: ApiToken, slug: str, permission: str) -> Organizatio
     _refuse_narrow(token, permission)
     if not has_role(getattr(found, ROLES_ATTRIBUTE), permission):
         raise PermissionRefused(_("Your role does not allow this."))
+    if permission != _READ:
+        check_active(found)
     return found
 
 

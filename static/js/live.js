@@ -24,6 +24,8 @@ for (const live of document.querySelectorAll("[data-live]")) {
     failures = 0;
     note.hidden = true;
   };
+  // What was missed is not kept any more: begin afresh.
+  live.addEventListener("reset", () => location.reload());
   live.addEventListener("htmx:sse:error", fall);
   live.addEventListener("htmx:error", fall);
   live.addEventListener("htmx:sse:after:connection", recover);

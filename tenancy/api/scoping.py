@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from catalyst.core.database import fetch_one, fetch_together
@@ -11,6 +12,7 @@ from catalyst.core.errors import NotFound, PermissionRefused
 from catalyst.core.rows import Rows
 from tenancy.api.authentication import token_of
 from tenancy.models import Organization, Sovereign
+from tenancy.selectors.organization_state import ALWAYS_ALLOWED, check_active
 from tenancy.selectors.organizations import ROLES_ATTRIBUTE, visible_env_types
 from tenancy.selectors.permissions import has_role, token_allows
 from tenancy.selectors.sovereign import FIND_SOVEREIGN, read_sovereign
@@ -21,7 +23,8 @@ _FIND = f"""
 SELECT {_ORGANIZATION.columns("o")}, array_agg(DISTINCT m.role)
   FROM tenancy_organization AS o
   JOIN tenancy_membership AS m ON m.organization_id = o.id
- WHERE o.slug = %(slug)s AND m.user_id = %(user)s AND (m.expires_at IS NULL OR m.expires_at > now())
+ WHERE o.slug = %(slug)s AND o.state <> 'deleted'
+   AND m.user_id = %(user)s AND (m.expires_at IS NULL OR m.expires_at > now())
    AND (%(env_type)s::text IS NULL OR m.env_types IS NULL OR %(env_type)s = ANY (m.env_types))
    AND (%(only)s::bigint IS NULL OR o.id = %(only)s)
  GROUP BY o.id
@@ -36,6 +39,8 @@ def get_organization(request: Request, slug: str, permission: str, *, env_type: 
     :raises NotAuthenticated: nobody is signed in (401).
     :raises NotFound: it does not exist, the caller does not belong to it, or the token belongs elsewhere (404, equal).
     :raises PermissionRefused: the roles, or the token's scopes, do not include the permission (403).
+    :raises OrganizationSuspended: the caller would write, and nothing is written here now (409).
+    :raises OrganizationDeleting: the same, because it is being deleted.
     """
     found = fetch_one(_FIND, _question(request, slug, env_type), prepared=True)
     return _checked(request, found, permission, env_type)
@@ -65,6 +70,8 @@ def _checked(request: Request, row: tuple[Any, ...] | None, permission: str, env
         raise PermissionRefused(_("This token may not do this."))
     if not has_role(getattr(organization, ROLES_ATTRIBUTE), permission):
         raise PermissionRefused(_("Your role does not allow this."))
+    if request.method not in SAFE_METHODS and permission not in ALWAYS_ALLOWED:
+        check_active(organization)
     return organization
 
 

@@ -19,7 +19,7 @@ class CreateOrganizationInput(StrictSerializer):
 class OrganizationOutput(serializers.ModelSerializer[Organization]):
     class Meta:
         model = Organization
-        fields = ("slug", "name", "name_ar", "created_at")
+        fields = ("slug", "name", "name_ar", "state", "state_reason", "created_at")
         read_only_fields = fields
 
 
@@ -35,6 +35,9 @@ class EnvironmentOutput(serializers.ModelSerializer[Environment]):
 
 
 class MemberOutput(serializers.Serializer[Any]):
+    """One membership. ``env_types`` null means every Environment, ``expires_at`` null no end."""
+
+    id = serializers.UUIDField(source="uuid", read_only=True)
     email = serializers.EmailField(source="user.email", read_only=True)
     name = serializers.CharField(source="user.display_name", read_only=True)
     role = serializers.CharField(read_only=True)

@@ -62,7 +62,7 @@ class OrganizationView(ApiView):
 class EnvironmentListView(ApiView):
     required_permissions = {"GET": "environment.view", "POST": "environment.create"}
 
-    @extend_schema(responses=page_of(EnvironmentOutput))
+    @extend_schema(operation_id="v1_organizations_environments_list", responses=page_of(EnvironmentOutput))
     def get(self, request: Request, slug: str) -> Response:
         """List the Environments within the caller's scope."""
         organization = get_organization(request, slug, "environment.view")

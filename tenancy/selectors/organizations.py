@@ -22,7 +22,11 @@ def organizations_of(user: Any, *, env_type: str | None = None) -> QuerySet[Orga
     )
     if env_type is not None:
         live &= Q(memberships__env_types__isnull=True) | Q(memberships__env_types__contains=[env_type])
-    return Organization.objects.filter(live).annotate(**{ROLES_ATTRIBUTE: ArrayAgg("memberships__role", distinct=True)})
+    return (
+        Organization.objects.live()
+        .filter(live)
+        .annotate(**{ROLES_ATTRIBUTE: ArrayAgg("memberships__role", distinct=True)})
+    )
 
 
 def visible_env_types(user: Any, organization: Organization) -> frozenset[str] | None:

@@ -18,14 +18,34 @@ ORGANIZATION_PERMISSIONS: dict[str, frozenset[str]] = {
     "organization.view": frozenset({OA, OD, OV, BA, SO}),
     "member.view": frozenset({OA, OD, OV, BA, SO}),
     "member.invite": frozenset({OA}),
+    "member.change_role": frozenset({OA}),
+    "member.remove": frozenset({OA}),
+    "member.leave": frozenset({OA, OD, OV, BA, SO}),
     "token.create": frozenset({OA}),
+    "token.revoke": frozenset({OA, SO}),
     "environment.view": frozenset({OA, OD, OV, BA, SO}),
     "environment.create": frozenset({OA}),
+    "environment.delete": frozenset({OA}),
+    "organization.delete": frozenset({OA}),
+    "domain.view": frozenset({OA, OD, OV, SO}),
+    "domain.verify": frozenset({OA}),
+    "job.view": frozenset({OA, OD, OV, SO}),
+    "job.cancel": frozenset({OA}),
+    "application.purge": frozenset({OA}),
+    "delete_protection.set": frozenset({OA, OD}),
+    "delete_protection.lift": frozenset({OA}),
     "application.view": frozenset({OA, OD, OV, SO}),
     "change.preview": frozenset({OA, OD}),
     "change.apply": frozenset({OA, OD}),
+    "change.retry": frozenset({OA, OD}),
+    # Of these the policy of an Environment names who approves there.
+    "change.approve": frozenset({OA, OD, SO}),
+    # Only where the Sovereign lets them.
+    "environment_policy.edit": frozenset({OA}),
     "secret.write": frozenset({OA, OD}),
+    "secret.rotate": frozenset({OA, OD, SO}),
     "git.read": frozenset({OA, OD, OV, SO}),
+    "git.push": frozenset({OA, OD}),
     "blueprint.publish": frozenset({OA, OD}),
     "billing.view": frozenset({OA, OV, BA}),
     "checkout.create": frozenset({OA, BA}),
@@ -33,6 +53,7 @@ ORGANIZATION_PERMISSIONS: dict[str, frozenset[str]] = {
     "subscription.change": frozenset({OA, BA}),
     "billing.edit": frozenset({OA, BA}),
     "audit.view": frozenset({OA, OD, OV, SO}),
+    "audit.export": frozenset({OA, SO}),
 }
 
 #: Permissions of the Sovereign's staff, by staff role or ``<role>/<group>``.
@@ -44,6 +65,7 @@ SOVEREIGN_PERMISSIONS: dict[str, frozenset[str]] = {
     "checkout.recheck": frozenset({SA, SU}),
     "event.replay": frozenset({SA, SU}),
     "change.retry": frozenset({SA, SU}),
+    "environment_policy.manage": frozenset({SA}),
     "subscription.manage": frozenset({SA, SU}),
     "refund.issue": frozenset({SA, f"{SU}/finance"}),
     "credit.grant": frozenset({SA, f"{SU}/finance"}),
@@ -51,6 +73,9 @@ SOVEREIGN_PERMISSIONS: dict[str, frozenset[str]] = {
     "incident.view": frozenset({SA, SU}),
     "incident.resolve": frozenset({SA, SU}),
     "organization.list": frozenset({SA, SU}),
+    "platform.view": frozenset({SA, SU}),
+    "organization.suspend": frozenset({SA}),
+    "job.retry": frozenset({SA, SU}),
     "settings.payment": frozenset({SA}),
     "settings.sovereign": frozenset({SA}),
     "catalogue.curate": frozenset({SA, f"{SU}/catalog"}),
@@ -59,6 +84,15 @@ SOVEREIGN_PERMISSIONS: dict[str, frozenset[str]] = {
     "blueprint.publish_sovereign": frozenset({SA, f"{SU}/catalog"}),
     "staff.manage": frozenset({SA}),
 }
+
+
+#: What a person does in a session of their own; no token manages members or tokens, whatever its scopes.
+PERSON_ONLY = frozenset(
+    {"member.invite", "member.change_role", "member.remove", "member.leave", "token.create", "token.revoke"}
+)
+
+#: Together, as two people, they skip the soak and the window of a policy.
+EMERGENCY_ROLES = (OA, SO)
 
 
 def can(user: Any, permission: str, organization: Organization | None = None) -> bool:
@@ -76,6 +110,12 @@ def has_role(roles: Iterable[str], permission: str) -> bool:
     return bool(ORGANIZATION_PERMISSIONS[permission] & set(roles))
 
 
+def permissions_of(roles: Iterable[str]) -> frozenset[str]:
+    """Return everything that these roles may do together inside one Organization."""
+    held = set(roles)
+    return frozenset(name for name, holders in ORGANIZATION_PERMISSIONS.items() if holders & held)
+
+
 def _roles_in(user: Any, organization: Organization) -> set[str]:
     if not user.is_authenticated or not user.is_active:
         return set()
@@ -91,8 +131,9 @@ def _staff_keys(user: Any) -> set[str]:
 def token_allows(token: ApiToken, permission: str, *, env_type: str | None = None) -> bool:
     """Answer whether a token's own limits leave room for this; the owner's rights are asked besides.
 
-    No scopes means all of the owner's permissions. A token of one Environment type answers for no other.
+    No scopes means all of the owner's permissions but those of ``PERSON_ONLY``. A token of one Environment type answers
+    for no other.
     """
-    if token.scopes and permission not in token.scopes:
+    if permission in PERSON_ONLY or (token.scopes and permission not in token.scopes):
         return False
     return not (token.env_type and env_type and token.env_type != env_type)

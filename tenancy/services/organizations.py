@@ -12,7 +12,7 @@ from tenancy.services.audit import append_audit, organization_stream
 from tenancy.services.memberships import grant_role
 from tenancy.services.slugs import SlugTaken, check_slug
 
-_SLUG_CONSTRAINT = "tenancy_organization_slug_key"
+_SLUG_CONSTRAINT = "organization_slug_once"
 
 
 def create_organization(*, slug: str, name: str, name_ar: str = "", creator: User, now: datetime) -> Organization:

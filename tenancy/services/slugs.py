@@ -124,7 +124,8 @@ def suggest_slugs(name: str, *, limit: int = 3) -> list[str]:
     if len(stem) < 2:
         stem = "my-company"
     candidates = [slug for slug in (stem, *(f"{stem}-{number}" for number in range(2, 30))) if _is_allowed(slug)]
-    taken = set(Organization.objects.filter(slug__in=candidates).values_list("slug", flat=True))
+    known = Organization.objects.filter(slug__in=candidates, released_at__isnull=True)
+    taken = set(known.values_list("slug", flat=True))
     return [slug for slug in candidates if slug not in taken][:limit]
 
 

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from catalyst.core.http.views import ApiView
 from tenancy.api.routes import api_methods, check_declared_permissions
 from tenancy.models import Membership, Organization, User
-from tenancy.selectors.permissions import ORGANIZATION_PERMISSIONS, SOVEREIGN_PERMISSIONS
+from tenancy.selectors.permissions import ORGANIZATION_PERMISSIONS, PERSON_ONLY, SOVEREIGN_PERMISSIONS
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.usefixtures("sovereign")
@@ -95,17 +95,27 @@ def test_a_foreign_organization_is_a_missing_one_on_every_route(
 
 
 @pytest.mark.parametrize("role", Membership.Role.values)
-def test_a_role_reaches_exactly_what_the_table_gives_it(
-    role: str, organization: Organization, api_as: Callable[..., APIClient]
-) -> None:
-    client = api_as(MembershipFactory.create(organization=organization, role=role).user)
+def test_a_role_reaches_exactly_what_the_table_gives_it(role: str, organization: Organization, api: APIClient) -> None:
+    # By a session: what ``PERSON_ONLY`` names, no token reaches.
+    api.force_login(MembershipFactory.create(organization=organization, role=role).user)
     wrong = []
     for route, method, permission in _organization_methods():
-        is_refused = _ask(client, method, route, organization.slug).status_code == 403
+        is_refused = _ask(api, method, route, organization.slug).status_code == 403
         if is_refused == (role in ORGANIZATION_PERMISSIONS[permission]):
             wrong.append((route, method, permission))
 
     assert wrong == []
+
+
+def test_no_token_manages_members_or_tokens(org_admin: User, api_as: Callable[..., APIClient]) -> None:
+    client = api_as(org_admin)
+    reached = [
+        (route, method)
+        for route, method, permission in _organization_methods()
+        if permission in PERSON_ONLY and _ask(client, method, route, "acme").status_code != 403
+    ]
+
+    assert reached == []
 
 
 def test_a_customer_reaches_nothing_of_the_staff(org_admin: User, api_as: Callable[..., APIClient]) -> None:

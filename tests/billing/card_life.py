@@ -87,7 +87,9 @@ class CardCustomer:
         return list(mine.order_by("seq").values_list("amount_minor", flat=True))
 
     def topics(self) -> list[str]:
-        told = Outbox.objects.filter(stream=f"organization:{self.organization_id}", topic__startswith="subscription.")
+        told = Outbox.objects.filter(
+            stream=f"organization:{self.organization_id}", topic__startswith="subscription."
+        ).exclude(topic="subscription.started")
         return list(told.order_by("id").values_list("topic", flat=True))
 
     def tell(self, *types: str) -> None:

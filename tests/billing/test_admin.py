@@ -1,5 +1,6 @@
 """The money pages of the admin: who sees what, what may be done, and that money itself cannot be edited."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,15 @@ def test_shows_the_history_of_a_checkout(admin: Client, shop_without_processor: 
     assert Order.objects.get().number in page
     assert "completed" in page
     assert "OMR\u00a050.000" in page
+
+
+def test_shows_what_the_processor_replied(admin: Client, shop: Shop) -> None:
+    shop.buy()
+
+    page = admin.get(_url("checkout", Checkout.objects.get().pk, "change")).content.decode()
+
+    assert "Reply (HTTP status)" in page
+    assert re.findall(r"<td class=\"field-reply\">\s*<p>(\w+)</p>", page) == ["200"]
 
 
 def test_issues_a_voucher_and_shows_its_code(admin: Client, shop_without_processor: Shop) -> None:

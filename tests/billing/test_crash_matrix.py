@@ -29,7 +29,7 @@ pytestmark = [
 _EVERYWHERE = ("inbox.", "outbox.")
 _WITHOUT_EFFECT = ("inbox.store.", "outbox.relay.")
 #: What goes into Git and comes from it is crashed in tests/marketplace: test_deliver_crash.py, test_push_crash.py.
-_ELSEWHERE = ("install.", "push.")
+_ELSEWHERE = ("install.", "push.", "platform.", "job.", "secret.", "change.apply.", "change.give_back.", "change_push.")
 #: Second deaths, in the recovery of a first one, for each flow.
 _PAIRS = 4
 _SEED = int(os.environ.get("CATALYST_CRASH_SEED", "2026"))

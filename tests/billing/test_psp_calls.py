@@ -10,8 +10,10 @@ from structlog.testing import capture_logs
 from billing.models import PspCall
 from billing.services import psp_calls
 from billing.services.psp import Deadline, Processor
-from billing.services.psp_errors import ProcessorRejected, unavailable
+from billing.services.psp_errors import ProcessorRejected, ProcessorUnavailable, unavailable
+from billing.services.psp_replies import note_reply, take_reply
 from tests.billing.shop import Shop
+from tests.stripe_standin import Fault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,3 +81,37 @@ def test_without_a_processor_nothing_is_tried(shop_without_processor: Shop) -> N
     assert drive(tried) == 0
 
     assert (tried, states()) == ([], ["requested"])
+
+
+def test_the_status_of_each_reply_is_kept_with_the_outcome(shop: Shop) -> None:
+    assert shop.standin is not None
+    shop.buy(voucher_code=shop.code(shop.voucher()))
+    first = replies()
+    shop.standin.script("checkout.sessions.create", Fault.ERROR_503, times=2)
+    with pytest.raises(ProcessorUnavailable):
+        shop.with_customer("other").buy()
+
+    assert first == [("coupon.create", 200), ("customer.create", 200), ("session.create", 200)]
+    assert replies()[3:] == [("customer.create", 200), ("session.create", 503)]
+
+
+def test_what_nobody_answered_has_no_status(shop: Shop) -> None:
+    assert shop.standin is not None
+    shop.standin.script("checkout.sessions.create", Fault.DROP_BEFORE, times=2)
+    with pytest.raises(ProcessorUnavailable):
+        shop.buy()
+
+    assert replies() == [("customer.create", 200), ("session.create", None)]
+
+
+def test_replies_that_nobody_asks_for_are_forgotten() -> None:
+    for number in range(300):
+        note_reply(f"key-{number}", 200)
+
+    assert (take_reply("key-0"), take_reply("key-299"), take_reply("key-299")) == (None, 200, None)
+
+
+def replies() -> list[tuple[str, int | None]]:
+    """Return what was heard, in each customer by operation."""
+    calls = PspCall.objects.order_by("organization", "op")
+    return [(call.op, call.http_status) for call in calls]

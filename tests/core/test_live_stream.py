@@ -277,3 +277,18 @@ def test_waits_until_the_event_is_folded(organization: Any, org_admin: Any, list
     run_projectors()
     wakeups.ring(2)
     assert _frame(response)["id"] == "2"
+
+
+def test_a_page_is_told_to_look_at_what_concerns_it(organization: Any, org_admin: Any) -> None:
+    _publish(organization, 1, environment="acme-prod", application="shop", status="ready")
+    _publish(organization, 2, environment="acme-dev", application="shop", status="ready")
+    access = StreamAccess(f"organization:{organization.pk}", org_admin.pk, "en", None)
+
+    def frames(view: str) -> str:
+        log = StreamLog(access, StreamQuery(b"", "", 0, view))
+        log.start()
+        return log.read()
+
+    assert frames("applications") == "id: 1\nevent: look\ndata: {}\n\nid: 2\nevent: look\ndata: {}\n\n"
+    assert frames("applications:acme-prod") == "id: 1\nevent: look\ndata: {}\n\n"
+    assert frames("billing") == frames("job:6c0e2a52-7b43-4b73-a7a2-8b3b6b2ab2f4") == "id: 2\n\n"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = [
@@ -43,13 +43,14 @@ class Visit:
 
 
 @contextmanager
-def visit(folder: Path) -> Iterator[Visit]:
-    """Open a window at 1280 × 900."""
+def visit(folder: Path, *, runs_scripts: bool = True) -> Iterator[Visit]:
+    """Open a window at 1280 × 900, of a browser that may run no scripts."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
         try:
-            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+            size: ViewportSize = {"width": 1280, "height": 900}
+            page = browser.new_context(viewport=size, java_script_enabled=runs_scripts).new_page()
             page.set_default_timeout(15_000)
             yield Visit(page, folder)
         except BaseException:

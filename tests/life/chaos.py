@@ -15,7 +15,8 @@ from catalyst.core.failpoints import REGISTRY, Crash, armed
 from tests.stripe_standin import Fault, StripeStandIn
 
 #: Dies in the middle of money; Git has a crash matrix of its own.
-POINTS = tuple(sorted(name for name in REGISTRY if not name.startswith(("install.", "push."))))
+_ELSEWHERE = ("install.", "push.", "platform.", "job.", "secret.", "change.apply.", "change.give_back.", "change_push.")
+POINTS = tuple(sorted(name for name in REGISTRY if not name.startswith(_ELSEWHERE)))
 FAULTS = (
     *(Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.RESET_BEFORE, Fault.RESET_AFTER, Fault.ERROR_500, Fault.ERROR_503),
     *(Fault.STORED_500_WITH_EFFECT, Fault.STORED_500_WITHOUT_EFFECT, Fault.ERROR_429, Fault.ERROR_409),

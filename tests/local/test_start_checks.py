@@ -26,7 +26,7 @@ STACK = """
     http.server.HTTPServer(("127.0.0.1", int(os.environ["CATALYST_PORT"])), Ready).serve_forever()
     '''
     import textwrap
-    def table(configuration, cards):
+    def table(configuration, stand_ins):
         return [ProcessSpec("web", [sys.executable, "-u", "-c", textwrap.dedent(WEB)], restartable=False)]
     sys.exit(main(preparations=(), table=table))
 """
@@ -39,6 +39,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "DATABASE_URL": "",
         "REDIS_URL": "",
         "STRIPE_API_BASE": "",
+        "SECRET_STORE": "",
     }
 
 

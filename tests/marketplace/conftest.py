@@ -17,6 +17,7 @@ import pytest
 from catalyst.local.embedded import spawn
 from catalyst.local.logs import last_lines
 from catalyst.local.ports import free_port
+from marketplace.selectors import change_costs
 from tests.marketplace.oci_shelf import Shelf
 from tests.services import temporary_home
 
@@ -88,3 +89,10 @@ def registry_server() -> Iterator[RegistryServer]:
 def shelf(registry_server: RegistryServer, request: pytest.FixtureRequest) -> Shelf:
     """Lend a folder of the registry that is this test's own."""
     return Shelf.of_test(registry_server.host, request.node.nodeid)
+
+
+@pytest.fixture
+def nothing_is_sold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Changes bring what they like, as if no app above sold anything."""
+    monkeypatch.setattr(change_costs, "_sources", [])
+    monkeypatch.setattr(change_costs, "_purchases", [])

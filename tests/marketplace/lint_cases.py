@@ -11,7 +11,7 @@ from tests.marketplace.lint_draft import IMAGE, Draft, mysql
 _WORDS = {"title": "T", "description": "D", "x-catalyst-i18n": {"ar": {"title": "ع", "description": "و"}}}
 
 Edit = Callable[[Draft], object]
-#: One way, at least, to break each rule. A chart cannot be rendered here, which BP-M04 says beside the rule itself.
+#: One way, at least, to break each rule.
 CASES: dict[str, list[Edit]] = {}
 
 
@@ -71,10 +71,6 @@ def pod(**values: Any) -> Edit:
 
 def extra(text: str) -> Edit:
     return lambda draft: draft.base("extra.yaml", text)
-
-
-def chart(template: str = "kind: ConfigMap\n", **values: str) -> Edit:
-    return lambda draft: draft.use_chart(template=template, **values)
 
 
 CASES |= {
@@ -162,7 +158,6 @@ CASES |= {
         lambda draft: draft.spec["manifests"]["source"].update(path="oci://example.org/x"),
     ],
     "BP-M04": [
-        chart(),
         lambda draft: draft.files.pop("manifests/overlays/large/kustomization.yaml"),
         lambda draft: draft.change("manifests/base/others.yaml", "port: 80,", "port: eighty,"),
     ],
@@ -332,55 +327,3 @@ def _compositions_from_an_organization(draft: Draft) -> None:
 
 
 UPGRADE = "cases: [{name: from 1.1, from: 1.1.x, expect: [{object: Deployment/app}]}]\n"
-#: Rules about charts; BP-M04 always stands beside them.
-CHART_CASES: dict[str, list[Edit]] = {
-    "BP-M02": [
-        lambda draft: (chart()(draft), draft.write("chart/Chart.yaml", _umbrella("^1.0"))),
-        lambda draft: (chart()(draft), draft.write("chart/charts/stray/Chart.yaml", "name: stray\nversion: 1.0.0\n")),
-    ],
-    "BP-M03": [
-        lambda draft: (chart()(draft), draft.change("chart/Chart.yaml", "1.2.0", "1.3.0")),
-        lambda draft: (
-            chart()(draft),
-            draft.write("chart/Chart.yaml", _umbrella("2.0.0")),
-            draft.write("chart/charts/upstream/Chart.yaml", "name: upstream\nversion: 2.0.1\n"),
-        ),
-    ],
-    "BP-C05": [
-        lambda draft: (
-            chart()(draft),
-            draft.write("chart/Chart.yaml", f"{_umbrella('2.0.0')}annotations: {{artifacthub.io/license: GPL-3.0}}\n"),
-            draft.write("chart/charts/upstream/Chart.yaml", "name: upstream\nversion: 2.0.0\n"),
-        )
-    ],
-    "BP-M05": [
-        chart("kind: ConfigMap\ndata: {at: '{{ now }}'}\n"),
-        chart("kind: ConfigMap\ndata: {key: '{{ randAlphaNum 32 }}'}\n"),
-        chart('kind: ConfigMap\ndata: {key: \'{{ lookup "v1" "Secret" "x" "y" }}\'}\n'),
-        chart("kind: ConfigMap\ndata: {key: '{{ $ca := genCA \"x\" 365 }}'}\n"),
-    ],
-    "BP-M06": [chart("kind: ConfigMap\nmetadata: {annotations: {helm.sh/hook: pre-install}}\n")],
-    "BP-M11": [
-        chart("kind: ConfigMap\nmetadata:\n  namespace: kube-system\n"),
-        chart(values="fullnameOverride: x\n"),
-    ],
-    "BP-O01": [
-        chart("apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\n"),
-        chart(values="serviceMonitor: {enabled: true}\n"),
-    ],
-    "BP-S06": [
-        lambda draft: (
-            chart()(draft),
-            draft.spec["manifests"].update(overlays={"large": {"replica": 3}}),
-        )
-    ],
-    "BP-X03": [chart("kind: Secret\n")],
-    "BP-X05": [chart("kind: ClusterRoleBinding\n")],
-}
-
-
-def _umbrella(version: str) -> str:
-    return (
-        "apiVersion: v2\nname: handbook\nversion: 1.2.0\n"
-        f"dependencies: [{{name: upstream, version: {version}, repository: 'https://example.org'}}]\n"
-    )

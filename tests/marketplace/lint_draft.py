@@ -122,7 +122,27 @@ cases:
       - {object: ConfigMap/app-settings, path: /data/CACHE, equals: "false"}
       - {object: Deployment/app}
 """
-CHART = "apiVersion: v2\nname: handbook\nversion: 1.2.0\n"
+CHART = "apiVersion: v2\nname: bp-handbook\nversion: 1.2.0\n"
+UPSTREAM = "dependencies: [{name: upstream, version: 2.0.0, repository: 'https://example.org'}]\n"
+CHART_VALUES = "replicas: 1\npages: 3\n"
+
+
+def chart_files() -> dict[str, str]:
+    """Return the objects of the draft as an umbrella chart, with its one dependency inside."""
+    return {
+        "chart/Chart.yaml": CHART + UPSTREAM,
+        "chart/values.yaml": CHART_VALUES,
+        "chart/templates/_words.tpl": '{{- define "words.cache" }}{{ .Values.cache | quote }}{{ end }}\n',
+        "chart/templates/app.yaml": DEPLOYMENT.replace("replicas: 1", "replicas: {{ .Values.replicas }}"),
+        "chart/templates/others.yaml": OTHERS.replace('CACHE: ""', 'CACHE: {{ include "words.cache" . }}'),
+        "chart/templates/NOTES.txt": "Have fun.\n",
+        "chart/charts/upstream/Chart.yaml": "apiVersion: v2\nname: upstream\nversion: 2.0.0\n",
+        "chart/charts/upstream/values.yaml": "word: own\n",
+        "chart/charts/upstream/templates/map.yaml": (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app-upstream}\n"
+            "data: {word: {{ .Values.word | quote }}, release: {{ .Release.Name | quote }}}\n"
+        ),
+    }
 
 
 @dataclass(slots=True)
@@ -180,12 +200,16 @@ class Draft:
         document = {**self.document, "metadata": {**self.document["metadata"], "version": version}}
         return {path: content.decode() for path, content in {**self.files, "blueprint.yaml": dump(document)}.items()}
 
-    def use_chart(self, *, template: str = "kind: ConfigMap\n", values: str = "replicas: 1\n") -> None:
+    def use_chart(self, extra: str = "", values: str = "") -> "Draft":
+        """Ship the same objects as an umbrella chart over a small chart of our own; ``extra`` is one more template."""
         self.files = {path: content for path, content in self.files.items() if not path.startswith("manifests/")}
-        self.spec["manifests"] = {"source": {"kind": "HelmChart", "path": "chart"}}
-        self.write("chart/Chart.yaml", CHART)
-        self.write("chart/values.yaml", values)
-        self.write("chart/templates/app.yaml", template)
+        self.spec["manifests"] = {"source": {"kind": "HelmChart", "path": "chart"}, "overlays": {"large": {"pages": 9}}}
+        self.files |= {path: text.encode() for path, text in chart_files().items()}
+        if values:
+            self.write("chart/values.yaml", CHART_VALUES + values)
+        if extra:
+            self.write("chart/templates/extra.yaml", extra)
+        return self
 
 
 class PodEdit:

@@ -69,12 +69,15 @@ class Shelf:
     def repository(self) -> str:
         return self.location.repository(NAME)
 
-    def trust(self, key: ec.EllipticCurvePrivateKey | None = None, *, source: str = "public") -> TrustedKey:
+    def trust(
+        self, key: ec.EllipticCurvePrivateKey | None = None, *, source: str = "public", may_attest: bool = False
+    ) -> TrustedKey:
         return trust_key(
             publisher="Notes Inc.",
             location=str(self.location),
             pem=public_pem((key or self.key).public_key()).encode(),
             source=source,
+            may_attest=may_attest,
             actor="test",
             now=START,
         )

@@ -7,7 +7,7 @@ import pytest
 from django.db import Error, connection, transaction
 
 from catalyst.core.crypto import SealBroken, unseal
-from catalyst.core.errors import DomainError, PermissionRefused
+from catalyst.core.errors import DomainError, NotFound, PermissionRefused
 from marketplace.models import Application, ApplicationSecret, Change
 from marketplace.services.application_secrets import SecretRefused, SecretStoreMissing, write_secret
 from tenancy.models import AuditEntry, Membership, Organization, User
@@ -18,11 +18,13 @@ from tests.marketplace.deliver_rows import NOW
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CANARY = "Canary-4711-swordfish"
+PASSWORD = {"type": "string", "x-catalyst-ui-hint": "password"}
+MAIL = {"type": "object", "properties": {"password": PASSWORD, "host": {"type": "string"}}}
+SCHEMA = {"type": "object", "properties": {"mailPassword": PASSWORD, "mail": MAIL}}
 
 
 @pytest.fixture
-def wiki(organization: Organization, org_admin: User, settings: Any) -> Application:
-    settings.SECRET_STORE = "test"
+def wiki(organization: Organization, org_admin: User) -> Application:
     return install(organization, org_admin)
 
 
@@ -33,7 +35,7 @@ def install(organization: Organization, author: User) -> Application:
         organization=organization,
         environment=environment,
         slug="wiki",
-        blueprint_version=BlueprintVersionFactory.create(),
+        blueprint_version=BlueprintVersionFactory.create(contract={"spec": {"configSchema": SCHEMA}}),
         version_range="^1",
         change=change,
     )
@@ -101,13 +103,23 @@ def test_none_is_taken_where_no_store_is_set(wiki: Application, org_admin: User,
     refused(wiki, org_admin, SecretStoreMissing)
 
 
-@pytest.mark.parametrize("value", ["", "x" * 8193])
+@pytest.mark.parametrize("name", ["other", "mail.host", "mail"])
+def test_nothing_is_kept_that_nobody_reads(wiki: Application, org_admin: User, name: str) -> None:
+    refused(wiki, org_admin, NotFound, name=name)
+
+
+@pytest.mark.parametrize("name", ["", "-x", "x" * 64, "a b"])
+def test_a_name_is_that_of_a_setting(wiki: Application, org_admin: User, name: str) -> None:
+    refused(wiki, org_admin, SecretRefused, name=name)
+
+
+def test_a_setting_may_stand_in_a_group(wiki: Application, org_admin: User) -> None:
+    assert write(wiki, org_admin, name="mail.password").name == "mail.password"
+
+
+@pytest.mark.parametrize("value", ["", "x" * 8193, "a\x00b"])
 def test_a_value_has_a_length(wiki: Application, org_admin: User, value: str) -> None:
     refused(wiki, org_admin, SecretRefused, value=value)
-
-
-def test_the_settings_of_a_sovereign_have_no_store(settings: Any) -> None:
-    assert settings.SECRET_STORE == ""
 
 
 def test_the_database_keeps_it_sealed_and_in_place(wiki: Application, org_admin: User) -> None:
@@ -115,7 +127,11 @@ def test_the_database_keeps_it_sealed_and_in_place(wiki: Application, org_admin:
 
     for statement in (
         "UPDATE marketplace_applicationsecret SET ciphertext = 'plain'",
+        "UPDATE marketplace_applicationsecret SET ciphertext = ''",
+        "UPDATE marketplace_applicationsecret SET delivered_at = now()",
+        "UPDATE marketplace_applicationsecret SET set_by_id = NULL",
         "UPDATE marketplace_applicationsecret SET name = 'other'",
+        "UPDATE marketplace_applicationsecret SET issuer = 'other'",
         "UPDATE marketplace_applicationsecret SET organization_id = organization_id + 1",
         "DELETE FROM marketplace_applicationsecret",
     ):

@@ -114,8 +114,7 @@ def test_addons_say_what_includes_them(api: APIClient) -> None:
 
     assert len(rows) == 9
     assert (rows["api-access"]["state"], rows["api-access"]["included_from"]) == ("now", "every")
-    # Nothing proves yet that a host belongs to somebody.
-    assert rows["custom-domain"]["state"] == "soon"
+    assert (rows["custom-domain"]["state"], rows["custom-domain"]["included_from"]) == ("now", "every")
     assert rows["daily-backup"]["price"] == {"amount": 3000, "currency": "OMR"}
 
 

@@ -1,5 +1,6 @@
 """What is wrong with a configuration is said where it is mended, in a sentence that says what to do."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -79,3 +80,19 @@ def test_a_host_needs_proof_wherever_it_stands() -> None:
 @pytest.mark.parametrize("secret", [{"secret": "mailPassword"}, {"secret": "app", "key": "password"}])
 def test_a_secret_is_a_name(secret: dict[str, str]) -> None:
     assert problems({"name": "a", "password": secret}) == []
+
+
+def test_an_application_that_is_named_must_run_and_be_of_the_kind_asked_for() -> None:
+    node = {"type": "string", "x-catalyst-ui-hint": "application-ref", "x-catalyst-ui-filter": {"blueprint": "bp-sql"}}
+    schema = {"type": "object", "properties": {"place": {"type": "object", "properties": {"db": node}}}}
+    running = {"shared-sql": "bp-sql", "blog": "bp-blog", "sql-2": "bp-sql"}
+
+    def said(name: str, applications: Mapping[str, str] | None) -> list[tuple[str, str, str]]:
+        found = find_problems(schema, {"place": {"db": name}}, applications=applications)
+        return [(each.place, each.keyword, each.message) for each in found]
+
+    choose = ("place.db", "application-ref", "Choose one of these: shared-sql, sql-2.")
+    nothing = "Leave this empty: no Application that could stand here runs in this Environment."
+    assert [said(name, running) for name in ("sql-2", "blog", "gone")] == [[], [choose], [choose]]
+    assert said("blog", {"blog": "bp-blog"}) == [("place.db", "application-ref", nothing)]
+    assert said("gone", None) == []

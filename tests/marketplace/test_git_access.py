@@ -57,9 +57,10 @@ def test_clones_the_commit(change: Change, org_admin: User, live_server: Any, tm
     assert (tmp_path / "copy/apps/wordpress/application.yaml").is_file()
 
 
-def test_pushing_is_refused_with_a_sentence_that_helps(
-    change: Change, org_admin: User, live_server: Any, tmp_path: Path
+def test_where_pushing_is_off_it_is_refused_with_a_sentence_that_helps(
+    change: Change, org_admin: User, live_server: Any, tmp_path: Path, settings: Any
 ) -> None:
+    settings.GIT_PUSH = False
     url = address(live_server, token_for(org_admin))
     git("clone", "--quiet", url, "copy", folder=tmp_path)
 

@@ -152,6 +152,30 @@ def test_refuses_a_manifest(source: bytes) -> None:
     assert spent < LIMIT
 
 
+#: Many files, each of which alone would be harmless.
+HEAPS = {
+    "large manifests": b"a: [" + b"1," * 49_000 + b"1]\n",
+    "middling manifests": b"a: [" + b"1," * 19_000 + b"1]\n",
+    "broken manifests": b"a: [" + b"1," * 19_000 + b"*b]\n",
+}
+
+
+def heap_up(draft: Draft, content: bytes) -> None:
+    for number in range(20):
+        draft.write(f"manifests/base/extra{number}.yaml", content.replace(b"a", b"a%d" % number))
+
+
+@pytest.mark.parametrize("content", HEAPS.values(), ids=HEAPS.keys())
+def test_refuses_a_heap_of_manifests(content: bytes) -> None:
+    draft = good()
+    heap_up(draft, content)
+
+    findings, spent = timed(draft.findings)
+
+    assert "BP-N04" in {each.rule for each in findings}
+    assert spent < LIMIT
+
+
 def nested(levels: int) -> dict[str, object]:
     schema: dict[str, object] = {"type": "object"}
     for _level in range(levels):

@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 
+from catalyst.core.gitops import helm
 from marketplace.services.blueprint_lint import RULES, is_refused
-from tests.marketplace.lint_cases import CASES, CHART_CASES, UPGRADE, Edit, container
+from tests.marketplace.chart_cases import CHART_CASES
+from tests.marketplace.lint_cases import CASES, UPGRADE, Edit, container
 from tests.marketplace.lint_draft import DIGEST, good
+
+
+@pytest.fixture(autouse=True)
+def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helm, "CPU_SECONDS", 1)
 
 
 def _flat(cases: dict[str, list[Edit]]) -> list[Any]:
@@ -38,11 +45,26 @@ def test_names_the_one_rule_that_is_broken(rule: str, edit: Edit) -> None:
 
 
 @pytest.mark.parametrize(("rule", "edit"), _flat(CHART_CASES))
-def test_names_what_the_text_of_a_chart_shows(rule: str, edit: Edit) -> None:
+def test_names_the_one_rule_that_a_chart_breaks(rule: str, edit: Edit) -> None:
     draft = good()
     edit(draft)
 
-    assert draft.rules() == {rule, "BP-M04"}
+    findings = draft.findings()
+
+    assert {each.rule for each in findings} == {rule}
+    assert is_refused(findings)
+
+
+def test_a_chart_that_breaks_nothing() -> None:
+    draft = good()
+    draft.use_chart(
+        "{{ if .Values.metrics.enabled }}\napiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\n"
+        "metadata: {name: app}\n{{ end }}\n",
+        values="metrics: {enabled: false}\n",
+    )
+    draft.spec["observability"]["metrics"] = "prometheus"
+
+    assert draft.findings() == ()
 
 
 def test_reports_everything_at_once() -> None:

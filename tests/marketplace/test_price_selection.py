@@ -37,6 +37,7 @@ def test_prices_a_plan_with_applications_and_included_addons() -> None:
         ("plan", "m", 9000),
         ("blueprint", "bp-wordpress", 0),
         ("blueprint", "bp-umami", 0),
+        ("addon", "custom-domain", 0),
         ("addon", "api-access", 0),
     ]
     assert (selection.total_minor, selection.monthly_minor) == (9000, 9000)
@@ -54,7 +55,7 @@ def test_counts_overhead_applications_and_shared_services_once() -> None:
 def test_merges_duplicates() -> None:
     selection = select(blueprints=["bp-umami", "bp-umami"], addons=["api-access", "api-access"])
 
-    assert [line.reference for line in selection.lines] == ["m", "bp-umami", "api-access"]
+    assert [line.reference for line in selection.lines] == ["m", "bp-umami", "custom-domain", "api-access"]
     assert {line.quantity for line in selection.lines} == {1}
 
 

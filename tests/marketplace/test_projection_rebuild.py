@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from catalyst.core.projections import rebuild_projection
 from marketplace.models import ApplicationStatus
 from marketplace.services.changes import retry_change
 from marketplace.services.changes_sweep import settle_changes, sweep_changes
@@ -14,6 +13,7 @@ from marketplace.services.flux_observe import process_messages
 from tenancy.models import Organization, Sovereign, User
 from tests.marketplace.deliver_rows import Desk, open_desk, publish_events
 from tests.marketplace.flux_words import say
+from tests.rebuilding import assert_rebuilds_equal, assert_trees_equal_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +48,7 @@ def test_rebuilt_rows_are_equal(desk: Desk) -> None:
     publish_events()
     before = rows()
 
-    rebuild_projection(name="applications")
+    assert_rebuilds_equal()
 
     assert rows() == before
     assert [(row["application"], row["status"]) for row in before] == [
@@ -71,7 +71,8 @@ def test_rebuilt_rows_of_what_pauses_and_goes_are_equal(desk: Desk) -> None:
     publish_events()
     before = rows()
 
-    rebuild_projection(name="applications")
+    assert_rebuilds_equal()
+    assert_trees_equal_rows()
 
     assert rows() == before
     assert [(row["application"], row["status"]) for row in before] == [

@@ -1,9 +1,11 @@
 """What a conflict says: who needs what, what is in the way, and what would fit, whole texts."""
 
+from dataclasses import replace
+
 import pytest
 
 from marketplace.selectors.resolver import Conflict, Edge, Lock, Moves, Options, Relaxation, Root, solve
-from tests.marketplace.resolver_rows import catalogue, needs, running, version
+from tests.marketplace.resolver_rows import catalogue, found, needs, running, version
 
 CC = (version("cc", "1.0.0"), version("cc", "2.0.0"))
 BLOG = version("blog", "1.0.0")
@@ -140,3 +142,24 @@ def test_leaves_out_who_has_no_part_in_it() -> None:
 
     assert {demand.application for demand in refusal.explanation.demands} == {"aa", "bb"}
     assert refusal.explanation.is_minimal
+
+
+def test_a_deprecated_one_is_joined_where_it_runs_and_moves_on_but_does_not_come_anew() -> None:
+    old, new = (replace(each, is_deprecated=True) for each in (version("cc", "1.0.0"), version("cc", "1.1.0")))
+    shop = version("shop", "1.0.0", needs("cc", "^1"))
+    runs = Lock((running("shared-cc", old),))
+    asked = [Root("shop", "bp-shop")]
+
+    refusal = conflict(shop, old, new, roots=asked)
+    joined = solve(index=catalogue(shop, old, new), roots=asked, locked=runs, options=STILL)
+    moved = solve(index=catalogue(old, new), roots=[], locked=runs, options=Options(upgrade=frozenset({"shared-cc"})))
+
+    assert refusal.message == ("shop needs bp-cc, which is deprecated: what runs keeps it, and nothing new gets it.")
+    assert (found(joined), found(moved)) == ({"shared-cc": "1.0.0", "shop": "1.0.0"}, {"shared-cc": "1.1.0"})
+
+
+def test_an_older_version_that_needs_nothing_deprecated_is_taken() -> None:
+    gone = replace(version("cc", "1.0.0"), is_deprecated=True)
+    shops = (version("shop", "1.0.0"), version("shop", "2.0.0", needs("cc", "^1")))
+
+    assert found(solve(index=catalogue(*shops, gone), roots=[Root("shop", "bp-shop")])) == {"shop": "1.0.0"}

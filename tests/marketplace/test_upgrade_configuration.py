@@ -3,10 +3,15 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from catalyst.core.errors import DomainError
 from catalyst.core.gitops.message import parse_trailers
 from marketplace.models import Application, ApplicationEdit, Change
+from marketplace.selectors import selection
+from marketplace.selectors.offer import load_offer
+from marketplace.services.edits_config import ConfigurationRefused
+from marketplace.services.selection_settings import check_settings
 from tenancy.models import Organization, Sovereign, User
 from tests.marketplace.deliver_rows import Desk
 from tests.marketplace.upgrade_rows import configure, installed, needs, publish, ready, settings_of, shown_of
@@ -18,6 +23,11 @@ SCHEMA = settings_of(
     cache={"type": "boolean", "title": "Cache", "default": False},
     language={"type": "string", "title": "Language", "default": "en", "x-catalyst-immutable": True},
     token={"type": "string", "title": "Token", "x-catalyst-ui-hint": "password"},
+    search={
+        "type": "string",
+        "x-catalyst-ui-hint": "application-ref",
+        "x-catalyst-ui-filter": {"blueprint": "bp-search"},
+    },
 )
 WHEN = "{{ .config.cache == true }}"
 
@@ -137,3 +147,21 @@ def test_refuses_what_brings_no_solution(desk: Desk) -> None:
     taken.save()
 
     assert refusal(desk, {"title": "Books", "cache": True}).code == "unresolvable"
+
+
+def test_another_application_is_named_only_where_it_runs(desk: Desk, org_admin: User) -> None:
+    wanted = {"title": "Books", "search": "search"}
+    refused = refusal(desk, wanted)
+    assert (refused.code, refused.pointer) == ("configuration_refused", "/config/search")
+    publish("search", "1.0.0")
+    offer = load_offer(desk.organization, currency="OMR", at=timezone.now())
+    settings = selection.settings_of(offer, selection.lock_selection(offer, ("bp-wiki",), {}), ("bp-wiki",))
+    with pytest.raises(ConfigurationRefused) as bought:
+        check_settings(settings, {"bp-wiki": wanted}, buyer_email=org_admin.email)
+    check_settings(settings, {"bp-wiki": wanted}, buyer_email="", applications={"search": "bp-search"})
+
+    desk.deliver(desk.order("OMN-2026-000002", "bp-search"))
+    configure(desk, "wiki", wanted)
+
+    assert bought.value.pointer == "/config/bp-wiki/search"
+    assert Application.objects.get(slug="wiki").config == wanted

@@ -9,10 +9,12 @@ from django.utils import timezone, translation
 
 from marketplace.selectors.catalogue import get_card
 from marketplace.selectors.offer import load_offer
+from marketplace.selectors.resolver import Unresolvable
+from marketplace.selectors.selection import lock_selection
 from marketplace.selectors.upgrades import Move, ReleaseNote, UpgradeNotice, available_upgrades
 from tenancy.models import Organization, Sovereign, User
 from tests.marketplace.deliver_rows import Desk
-from tests.marketplace.upgrade_rows import needs, publish, ready, upgrade
+from tests.marketplace.upgrade_rows import installed, needs, publish, ready, upgrade
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SQL = needs("sql", "^1.0", "db")
@@ -167,3 +169,26 @@ def test_one_that_is_deprecated_is_not_sold_anew(desk: Desk, organization: Organ
     assert not get_card("wiki", organization, currency="OMR", at=at).is_installable
     assert "bp-wiki" not in load_offer(organization, currency="OMR", at=at).for_sale
     assert notice(desk).newest == "1.2.1"
+
+
+def test_what_is_deprecated_comes_along_with_nothing_new(desk: Desk, organization: Organization) -> None:
+    publish("sql", "1.0.1", kind="service", spec={"deprecated": {"since": "1.0.1"}})
+    publish("blog", "1.0.0", depends=[SQL])
+    offer = load_offer(organization, currency="OMR", at=timezone.now())
+
+    with pytest.raises(Unresolvable) as refused:
+        lock_selection(offer, ("bp-blog",), {})
+
+    assert refused.value.message == (
+        "blog needs bp-sql, which is deprecated: what runs keeps it, and nothing new gets it."
+    )
+    assert notice(desk, "shared-sql").newest == "1.0.1"
+
+
+def test_what_was_paid_before_is_installed_with_all_that_it_needs(desk: Desk) -> None:
+    publish("late", "1.0.0", depends=[needs("store", "^1.0", "db")])
+    publish("store", "1.0.0", kind="service", spec={"deprecated": {"since": "1.0.0"}})
+
+    desk.deliver(desk.order("OMN-2026-000002", "bp-late"))
+
+    assert installed(desk) == {"late": "1.0.0", "shared-sql": "1.0.0", "shared-store": "1.0.0", "wiki": "1.2.0"}

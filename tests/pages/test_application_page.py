@@ -1,18 +1,20 @@
 """The page of one Application: why this version, what is newer, and the upgrade, by role and in both languages."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from marketplace.models import Change
+from marketplace.models import Application, ApplicationStatus, Change, ClusterLook
 from marketplace.selectors import capacity
+from marketplace.selectors.application_state import get_state
 from marketplace.selectors.capacity import Footprint
 from marketplace.services.changes_commit import commit_changes
 from tenancy.models import Membership, Organization, Sovereign, User
 from tests.factories import MembershipFactory
-from tests.marketplace.deliver_rows import Desk
+from tests.marketplace.deliver_rows import Desk, publish_events
 from tests.marketplace.upgrade_rows import installed, needs, publish, ready
 from tests.pages.test_console import page
 
@@ -206,3 +208,35 @@ def test_the_words_are_arabic_too(desk: Desk, client: Client) -> None:
     assert 'dir="rtl"' in html
     assert "لماذا هذا الإصدار؟" in html
     assert "تحديث أمني" in html
+
+
+def test_the_card_says_how_it_is(desk: Desk, reader: Client) -> None:
+    html = page(reader, WIKI)
+
+    for text in ["How it is", "Last checked", f'href="{SQL}"', ">Pause<", ">Remove<", "Last change"]:
+        assert text in html, text
+    assert "Saved, but not applied yet." not in html
+    assert f'href="{WIKI}"' in page(reader, SQL)
+
+
+def test_what_is_saved_and_not_applied_is_said(desk: Desk, reader: Client) -> None:
+    reader.post(UPGRADE, {"key": "0123456789abcdef"})
+    commit_changes(environment_id=desk.environment().pk, owner="worker-1", now=timezone.now())
+    publish_events()
+
+    assert "Saved, but not applied yet." in page(reader, WIKI)
+
+
+def test_word_that_is_old_is_shown_as_old_and_then_as_nothing_known(desk: Desk, reader: Client) -> None:
+    row = Application.objects.select_related("environment", "change").get(slug="wiki")
+    status = ApplicationStatus.objects.get(application="wiki")
+    seen_at = status.observed_at
+    assert seen_at is not None
+    ClusterLook.objects.update_or_create(
+        environment=row.environment, defaults={"seen_at": seen_at, "began_at": seen_at}
+    )
+
+    after = [get_state(row, status, now=seen_at + timedelta(seconds=age)) for age in (60, 61, 300, 301)]
+
+    assert [each.is_old for each in after] == [False, True, True, True]
+    assert [each.status for each in after] == ["ready", "ready", "ready", "unknown"]

@@ -23,6 +23,7 @@ from billing.services.checkout_types import CheckoutOutcome, CheckoutRequest, Re
 from billing.services.quotes import quote_selection
 from catalyst.core import idempotency, names
 from catalyst.core.http.address import client_address
+from marketplace.selectors.own_hosts import OwnHosts
 from marketplace.services.selection_settings import check_settings
 from tenancy.api.authentication import token_of
 from tenancy.api.scoping import get_organization, get_organization_and_sovereign
@@ -56,7 +57,8 @@ class QuoteListView(BillingView):
             guesser=guesser_of(request, organization),
             now=timezone.now(),
         )
-        check_settings(priced.settings, selection.config, buyer_email=cast(User, request.user).email)
+        email, hosts = cast(User, request.user).email, OwnHosts(organization.pk)
+        check_settings(priced.settings, selection.config, buyer_email=email, hosts=hosts)
         return Response(quote.as_json())
 
 

@@ -88,7 +88,7 @@ def _ensure_admin() -> User:
 
 
 def _ensure_organization(slug: str, name: str, name_ar: str, *, owner: str) -> Organization:
-    organization = Organization.objects.filter(slug=slug).first()
+    organization = Organization.objects.live().filter(slug=slug).first()
     if organization is not None:
         return organization
     creator = ensure_user(email=owner, display_name=f"{name} administrator", actor=_ACTOR)

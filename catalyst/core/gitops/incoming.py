@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -67,6 +67,21 @@ class Incoming:
         note = kept.create_blob(f"{new} {pushed_by}".encode())
         kept.references.create(_NOTE, note, force=True)
         branches.swap(kept, reference=MAIN_REFERENCE, expected=old, new=new)
+
+    def accept_branch(self, reference: str, *, old: str | None, new: str) -> None:
+        """Keep the objects, and move a branch that is not ``main`` from ``old`` to ``new``.
+
+        :raises BranchMoved: it is elsewhere by now.
+        :raises BranchLocked: another writer held it all the time.
+        """
+        _move_packs(self._quarantine / "pack", self._path / "objects" / "pack")
+        kept = pygit2.Repository(str(self._path), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+        branches.swap(kept, reference=reference, expected=old, new=new)
+
+    def is_all_named(self, named: Collection[str]) -> bool:
+        """Tell whether everything that came is in ``named`` or was here before: what nothing names, nobody judges."""
+        known = pygit2.Repository(str(self._path), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+        return all(str(each) in named or each in known for each in pygit2.Odb(str(self._quarantine)))
 
 
 def pushed_by(path: Path, commit: str) -> str:

@@ -25,6 +25,8 @@ _LONGEST_LINE: Final = 65520
 _LONGEST_BAND: Final = 65515
 _MOST_LINES: Final = 50
 _COMMAND = re.compile(r"([0-9a-f]{40}) ([0-9a-f]{40}) ([^\x00-\x20\x7f]{1,200})")
+#: Where the history of the pusher's copy ends. Ours is whole, and git checks that nothing pushed lacks its parents.
+_SHALLOW = re.compile(rb"shallow [0-9a-f]{40}\n?")
 _REPORT, _TALK = 1, 2
 
 
@@ -56,9 +58,19 @@ class Push:
 
 def advertise(head: str | None) -> bytes:
     """Return the answer to the first question of ``git push``: where ``main`` is, and what we can do."""
-    name = MAIN_REFERENCE if head else "capabilities^{}"
-    first = f"{head or NOTHING} {name}\0{_CAPABILITIES}\n"
-    return _line(b"# service=git-receive-pack\n") + _FLUSH + _line(first.encode()) + _FLUSH
+    return _advertise({MAIN_REFERENCE: head} if head else {}, _CAPABILITIES)
+
+
+def advertise_branches(references: Mapping[str, str]) -> bytes:
+    """Return the same where more than ``main`` may move, and some of it be deleted; commits by whole reference."""
+    return _advertise(references, f"{_CAPABILITIES} delete-refs")
+
+
+def _advertise(references: Mapping[str, str], capabilities: str) -> bytes:
+    lines = [f"{commit} {name}" for name, commit in references.items()] or [f"{NOTHING} capabilities^{{}}"]
+    first, *others = lines
+    told = _line(f"{first}\0{capabilities}\n".encode()) + b"".join(_line(f"{each}\n".encode()) for each in others)
+    return _line(b"# service=git-receive-pack\n") + _FLUSH + told + _FLUSH
 
 
 def read_push(body: bytes) -> Push:
@@ -67,7 +79,7 @@ def read_push(body: bytes) -> Push:
     :raises PushUnreadable: it is not one.
     """
     reader = _Reader(body)
-    lines = list(reader.section())
+    lines = [line for line in reader.section() if not _SHALLOW.fullmatch(line)]
     if not lines:
         return Push((), (), has_bands=True, pack=b"")
     first, _zero, said = lines[0].partition(b"\0")

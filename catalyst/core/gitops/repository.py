@@ -143,13 +143,22 @@ class BareRepository:
         self._commit(new)
         branches.swap(self._repository, reference=_reference(branch), expected=expected_old, new=new)
 
-    def read_tree(self, commit: str, *, matching: re.Pattern[str] | None = None) -> dict[str, bytes]:
-        """Return every file of ``commit`` by path, or those whose whole path matches.
+    def read_tree(self, commit: str, *, matching: re.Pattern[str] | None = None, folder: str = "") -> dict[str, bytes]:
+        """Return every file of ``commit`` by path, or those whose whole path matches, or those below one folder.
 
         :raises ObjectMissing: no such commit.
         :raises PathRefused: it holds a symbolic link, a submodule or an executable file.
         """
-        return dict(sorted(self._files(self._commit(commit).tree, "", matching)))
+        tree = self._commit(commit).tree
+        if folder:
+            try:
+                below = tree[folder]
+            except KeyError:
+                return {}
+            if not isinstance(below, pygit2.Tree):
+                return {}
+            tree = below
+        return dict(sorted(self._files(tree, f"{folder}/" if folder else "", matching)))
 
     def read_file(self, commit: str, path: str) -> bytes | None:
         """Return one file of ``commit``, or None when it is not there."""

@@ -10,6 +10,8 @@ _Schema = dict[str, Any]
 _TEXT: Final[_Schema] = {"type": "string", "minLength": 1}
 _DURATION: Final[_Schema] = {"type": "string", "pattern": r"^(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+$"}
 _DIGEST: Final[_Schema] = {"type": "string", "pattern": r"^sha256:[0-9a-f]{64}$"}
+#: Software of others whose digests nobody has written down; a range never reaches Flux.
+_EXACT_TAG: Final[_Schema] = {"type": "string", "pattern": r"^v[0-9]+\.[0-9]+\.[0-9]+$"}
 _FLAG: Final[_Schema] = {"type": "boolean"}
 _STRINGS: Final[_Schema] = {"type": "object", "additionalProperties": {"type": "string"}}
 
@@ -25,9 +27,21 @@ def _resource(spec: _Schema) -> _Schema:
     return _fields({"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata, "spec": spec}, *_RESOURCE_KEYS)
 
 
+def _cluster_resource(spec: _Schema) -> _Schema:
+    metadata = _fields({"name": _TEXT, "labels": _STRINGS, "annotations": _STRINGS}, "name")
+    return _fields({"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata, "spec": spec}, *_RESOURCE_KEYS)
+
+
 _RESOURCE_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 _NAME_ONLY: Final = _fields({"name": _TEXT}, "name")
 _NAMED: Final = _fields({"kind": _TEXT, "name": _TEXT}, "kind", "name")
+_NAMES: Final[_Schema] = {"type": "array", "items": _TEXT}
+#: How Flux reaches another cluster.
+_KUBE_CONFIG: Final = _fields({"secretRef": _fields({"name": _TEXT, "key": _TEXT}, "name")}, "secretRef")
+_PATCH: Final = _fields(
+    {"patch": _TEXT, "target": _fields({"kind": _TEXT, "name": _TEXT, "labelSelector": _TEXT})}, "patch"
+)
+_PATCHES: Final[_Schema] = {"type": "array", "items": _PATCH}
 
 _REMOTE_REF: Final = _fields(
     {"key": _TEXT, "property": _TEXT, "version": _TEXT, "decodingStrategy": {"enum": ["None", "Base64", "Auto"]}}, "key"
@@ -78,7 +92,11 @@ _KUSTOMIZATION: Final = _fields(
         "deletionPolicy": {"enum": ["MirrorPrune", "Delete", "WaitForTermination", "Orphan"]},
         "dependsOn": {"type": "array", "items": _NAME_ONLY},
         "serviceAccountName": _TEXT,
-        "sourceRef": _fields({"kind": {"enum": ["GitRepository", "OCIRepository"]}, "name": _TEXT}, "kind", "name"),
+        "kubeConfig": _KUBE_CONFIG,
+        "patches": _PATCHES,
+        "sourceRef": _fields(
+            {"kind": {"enum": ["GitRepository", "OCIRepository"]}, "name": _TEXT, "namespace": _TEXT}, "kind", "name"
+        ),
     },
     "interval",
     "prune",
@@ -98,31 +116,152 @@ _OCI_REPOSITORY: Final = _fields(
     {
         "url": {"type": "string", "pattern": r"^oci://"},
         "interval": _DURATION,
-        "ref": _fields({"digest": _DIGEST}, "digest"),
+        "ref": {"oneOf": [_fields({"digest": _DIGEST}, "digest"), _fields({"tag": _EXACT_TAG}, "tag")]},
         "layerSelector": _fields({"mediaType": _TEXT, "operation": {"enum": ["copy", "extract"]}}),
         "secretRef": _NAME_ONLY,
-        "verify": _fields({"provider": {"const": "cosign"}, "secretRef": _NAME_ONLY}, "provider"),
+        "verify": _fields(
+            {
+                "provider": {"const": "cosign"},
+                "secretRef": _NAME_ONLY,
+                "matchOIDCIdentity": {
+                    "type": "array",
+                    "items": _fields({"issuer": _TEXT, "subject": _TEXT}, "issuer", "subject"),
+                },
+            },
+            "provider",
+        ),
     },
     "url",
     "interval",
     "ref",
 )
+_CRDS: Final[_Schema] = {"enum": ["Skip", "Create", "CreateReplace"]}
+_CHART: Final = _fields(
+    {
+        "spec": _fields(
+            {
+                "chart": _TEXT,
+                "version": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
+                "sourceRef": _fields({"kind": {"const": "HelmRepository"}, "name": _TEXT}, "kind", "name"),
+            },
+            "chart",
+            "version",
+            "sourceRef",
+        )
+    },
+    "spec",
+)
 _HELM_RELEASE: Final = _fields(
     {
+        "chart": _CHART,
         "chartRef": _NAMED,
+        "kubeConfig": _KUBE_CONFIG,
         "releaseName": _TEXT,
         "targetNamespace": _TEXT,
         "interval": _DURATION,
         "timeout": _DURATION,
         "serviceAccountName": _TEXT,
-        "install": {"type": "object"},
-        "upgrade": {"type": "object"},
+        "install": _fields(
+            {
+                "createNamespace": _FLAG,
+                "crds": _CRDS,
+                "strategy": _fields(
+                    {"name": {"enum": ["RemediateOnFailure", "RetryOnFailure"]}, "retryInterval": _DURATION}, "name"
+                ),
+            }
+        ),
+        "upgrade": _fields(
+            {
+                "crds": _CRDS,
+                "remediation": _fields(
+                    {
+                        "retries": {"type": "integer", "minimum": -1},
+                        "strategy": {"enum": ["rollback", "uninstall"]},
+                        "remediateLastFailure": _FLAG,
+                    }
+                ),
+            }
+        ),
+        "postRenderers": {
+            "type": "array",
+            "items": _fields({"kustomize": _fields({"patches": _PATCHES})}),
+        },
         "driftDetection": _fields({"mode": {"enum": ["enabled", "warn", "disabled"]}}, "mode"),
         "values": {"type": "object"},
         "valuesFrom": {"type": "array", "items": {"type": "object"}},
     },
-    "chartRef",
     "interval",
+) | {"oneOf": [{"required": ["chart"]}, {"required": ["chartRef"]}]}
+_HELM_REPOSITORY: Final = _fields(
+    {"url": {"type": "string", "pattern": r"^https://"}, "interval": _DURATION}, "url", "interval"
+)
+_VAULT_LOGIN: Final = _fields(
+    {
+        "mountPath": _TEXT,
+        "role": _TEXT,
+        "serviceAccountRef": _fields({"name": _TEXT, "namespace": _TEXT}, "name", "namespace"),
+    },
+    "mountPath",
+    "role",
+)
+_CLUSTER_SECRET_STORE: Final = _fields(
+    {
+        "conditions": {
+            "type": "array",
+            "minItems": 1,
+            "items": _fields({"namespaces": _NAMES, "namespaceSelector": _fields({"matchLabels": _STRINGS})}),
+        },
+        "provider": _fields(
+            {
+                "vault": _fields(
+                    {
+                        "server": _TEXT,
+                        "path": _TEXT,
+                        "version": {"const": "v2"},
+                        "auth": _fields({"kubernetes": _VAULT_LOGIN}, "kubernetes"),
+                    },
+                    "server",
+                    "auth",
+                )
+            },
+            "vault",
+        ),
+    },
+    "conditions",
+    "provider",
+)
+#: Events and web hooks name objects of their own namespace only.
+_REPORTED: Final = _fields({"apiVersion": _TEXT, "kind": _TEXT, "name": _TEXT}, "kind", "name")
+_PROVIDER: Final = _fields(
+    {
+        "type": {"const": "generic-hmac"},
+        "address": {"type": "string", "pattern": r"^https?://", "maxLength": 2048},
+        "secretRef": _NAME_ONLY,
+    },
+    "type",
+    "address",
+    "secretRef",
+)
+_ALERT: Final = _fields(
+    {
+        "providerRef": _NAME_ONLY,
+        "eventSeverity": {"enum": ["info", "error"]},
+        "eventSources": {"type": "array", "minItems": 1, "items": _REPORTED},
+        "eventMetadata": _STRINGS,
+    },
+    "providerRef",
+    "eventSources",
+)
+_RECEIVER: Final = _fields(
+    {
+        "type": {"enum": ["generic-hmac", "github"]},
+        "events": _NAMES,
+        "resources": {"type": "array", "minItems": 1, "items": _REPORTED},
+        "secretRef": _NAME_ONLY,
+    },
+    "type",
+    "resources",
+    "secretRef",
 )
 
 #: (apiVersion, kind) → schema of the whole object.
@@ -131,5 +270,10 @@ CUSTOM_KINDS: Final[dict[tuple[str, str], _Schema]] = {
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): _resource(_KUSTOMIZATION),
     ("source.toolkit.fluxcd.io/v1", "GitRepository"): _resource(_GIT_REPOSITORY),
     ("source.toolkit.fluxcd.io/v1", "OCIRepository"): _resource(_OCI_REPOSITORY),
+    ("source.toolkit.fluxcd.io/v1", "HelmRepository"): _resource(_HELM_REPOSITORY),
     ("helm.toolkit.fluxcd.io/v2", "HelmRelease"): _resource(_HELM_RELEASE),
+    ("notification.toolkit.fluxcd.io/v1beta3", "Provider"): _resource(_PROVIDER),
+    ("notification.toolkit.fluxcd.io/v1beta3", "Alert"): _resource(_ALERT),
+    ("notification.toolkit.fluxcd.io/v1", "Receiver"): _resource(_RECEIVER),
+    ("external-secrets.io/v1", "ClusterSecretStore"): _cluster_resource(_CLUSTER_SECRET_STORE),
 }

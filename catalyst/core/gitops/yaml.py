@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 from django.utils.translation import gettext as _
@@ -39,20 +39,26 @@ _AMBIGUOUS = re.compile(
 )
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 
+#: With what a plain scalar begins that may mean anything but its text; "" is the empty one.
+_SPECIAL: Final = frozenset("~-+.<=0123456789fFnNoOtTyY") | {""}
+
 # libyaml only: PyYAML's own emitter may write other bytes for the same data.
 _PARSER: Final = yaml.CSafeLoader
 _EMITTER: Final = yaml.CSafeDumper
 
 
 class YamlRefused(DomainError):
-    """The text is not YAML of the safe subset; ``line`` counts from 1, 0 when no line is to blame."""
+    """The text is not YAML of the safe subset; ``line`` counts from 1, 0 when no line is to blame.
+
+    ``values`` is how many were read before that.
+    """
 
     code = "yaml_refused"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, reason: str, *, line: int = 0) -> None:
+    def __init__(self, reason: str, *, line: int = 0, values: int = 0) -> None:
         super().__init__(_("Line %(line)d: %(reason)s") % {"line": line, "reason": reason} if line else reason)
-        self.line = line
+        self.line, self.values = line, values
 
 
 def load(source: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
@@ -71,26 +77,44 @@ def load_documents(source: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth
 
     :raises YamlRefused: see ``load``.
     """
+    return load_counted(source, max_bytes=max_bytes, max_depth=max_depth)[0]
+
+
+def load_counted(
+    source: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES
+) -> tuple[list[Any], int]:
+    """Read a stream of documents under the same rules as ``load``, and say how many values it has, keys included.
+
+    :raises YamlRefused: see ``load``; or more than ``max_nodes`` values.
+    """
     if len(source) > max_bytes:
         raise YamlRefused(_("The text is longer than %(limit)d bytes.") % {"limit": max_bytes})
+    builder = _Builder(max_depth, max_nodes)
     try:
         text = source.decode() if isinstance(source, bytes) else source
-        return _Builder(max_depth).build(yaml.parse(text, Loader=_PARSER))
+        return builder.build(_events(text)), builder.nodes
+    except YamlRefused as error:
+        error.values = builder.nodes
+        raise
     except UnicodeError:
         raise YamlRefused(_("The text is not UTF-8.")) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise YamlRefused(error.problem or _("The text is not YAML."), line=line) from None
+        raise YamlRefused(error.problem or _("The text is not YAML."), line=line, values=builder.nodes) from None
     except yaml.YAMLError:
-        raise YamlRefused(_("The text holds characters that YAML forbids.")) from None
+        raise YamlRefused(_("The text holds characters that YAML forbids."), values=builder.nodes) from None
 
 
 class _Builder:
-    """Turn parser events into plain data, one pass, without PyYAML's constructors."""
+    """Turn parser events into plain data, one pass, without PyYAML's constructors.
 
-    def __init__(self, max_depth: int) -> None:
+    Every Blueprint is read by this several times, so it takes its events straight from the parser.
+    """
+
+    def __init__(self, max_depth: int, max_nodes: int) -> None:
         self._max_depth = max_depth
-        self._nodes = 0
+        self._max_nodes = max_nodes
+        self.nodes = 0
 
     def build(self, events: Iterator[Any]) -> list[Any]:
         documents = []
@@ -102,31 +126,46 @@ class _Builder:
         return documents
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Any:
-        self._check(event, depth)
-        if isinstance(event, yaml.ScalarEvent):
+        self.nodes += 1
+        kind = type(event)
+        if kind is yaml.AliasEvent or event.anchor is not None or event.tag is not None:
+            self._refuse_reference(event)
+        if depth > self._max_depth or self.nodes > self._max_nodes:
+            self._refuse_size(event, depth)
+        if kind is yaml.ScalarEvent:
             return event.value if event.style else _plain_value(event)  # libyaml says "", PyYAML None
-        if isinstance(event, yaml.SequenceStartEvent):
-            return [self._node(child, events, depth + 1) for child in _until(yaml.SequenceEndEvent, events)]
+        if kind is yaml.SequenceStartEvent:
+            items = []
+            while type(child := next(events)) is not yaml.SequenceEndEvent:
+                items.append(self._node(child, events, depth + 1))
+            return items
+        return self._mapping(events, depth + 1)
+
+    def _mapping(self, events: Iterator[Any], depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
-        for key_event in _until(yaml.MappingEndEvent, events):
-            key = self._node(key_event, events, depth + 1)
+        while type(key_event := next(events)) is not yaml.MappingEndEvent:
+            key = self._node(key_event, events, depth)
             if not isinstance(key, str):
                 raise YamlRefused(_("A key must be text; put it in quotes."), line=_line(key_event))
             if key in mapping:
                 raise YamlRefused(_("The key %(key)s stands twice.") % {"key": key[:80]}, line=_line(key_event))
-            mapping[key] = self._node(next(events), events, depth + 1)
+            mapping[key] = self._node(next(events), events, depth)
         return mapping
 
-    def _check(self, event: Any, depth: int) -> None:
-        self._nodes += 1
+    def _refuse_reference(self, event: Any) -> NoReturn:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise YamlRefused(_("Anchors and aliases are not allowed."), line=_line(event))
-        if event.tag is not None:
-            raise YamlRefused(_("Tags are not allowed."), line=_line(event))
+        raise YamlRefused(_("Tags are not allowed."), line=_line(event))
+
+    def _refuse_size(self, event: Any, depth: int) -> NoReturn:
         if depth > self._max_depth:
             raise YamlRefused(_("More than %(limit)d levels deep.") % {"limit": self._max_depth}, line=_line(event))
-        if self._nodes > MAX_NODES:
-            raise YamlRefused(_("More than %(limit)d values.") % {"limit": MAX_NODES}, line=_line(event))
+        raise YamlRefused(_("More than %(limit)d values.") % {"limit": self._max_nodes}, line=_line(event))
+
+
+def _events(text: str) -> Iterator[Any]:
+    """Yield the parser's events without the generator that ``yaml.parse`` puts around each."""
+    return iter(_PARSER(text).get_event, None)
 
 
 def _until(end: type[yaml.Event], events: Iterator[Any]) -> Iterator[Any]:
@@ -142,6 +181,8 @@ def _line(event: Any) -> int:
 
 def _plain_value(event: Any) -> Any:
     text: str = event.value
+    if text[:1] not in _SPECIAL:
+        return text
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:
@@ -161,7 +202,7 @@ def find_lines(source: bytes | str) -> list[dict[str, int]]:
 
     The path of a whole document is empty. Call it on text that ``load_documents`` accepts: it has no limits of its own.
     """
-    events = yaml.parse(source.decode() if isinstance(source, bytes) else source, Loader=_PARSER)
+    events = _events(source.decode() if isinstance(source, bytes) else source)
     found = []
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):

@@ -1,5 +1,6 @@
 """Lists that grow without end: a cursor, no counting."""
 
+from functools import cache
 from typing import Any
 
 from drf_spectacular.utils import inline_serializer
@@ -16,6 +17,7 @@ class NewestFirst(CursorPagination):
     max_page_size = 200
 
 
+@cache
 def page_of(output: type[serializers.BaseSerializer[Any]]) -> serializers.Serializer[Any]:
     """Return the shape of one page of ``output``, for the published schema."""
     name = output.__name__.removesuffix("Output")

@@ -50,10 +50,14 @@ class StreamAccess:
 
 @dataclass(frozen=True, slots=True)
 class ViewFrame:
-    """The HTML that an event changes; ``is_done`` closes the view."""
+    """The HTML that an event changes; ``is_done`` closes the view.
+
+    ``is_look``: no HTML, the page asks for its own part anew. The frame is named, so nothing is swapped for it.
+    """
 
     html: str
     is_done: bool = False
+    is_look: bool = False
 
 
 Authorize = Callable[[StreamQuery, str], StreamAccess]
@@ -115,6 +119,8 @@ class StreamLog:
             rendered = self._render(self._access, self._argument, message)
         if rendered is None:
             return ""
+        if rendered.is_look:
+            return f"id: {message.sequence}\nevent: look\ndata: {{}}\n\n"
         name = "event: done\n" if rendered.is_done else ""
         lines = "".join(f"data: {line}\n" for line in rendered.html.splitlines())
         return f"id: {message.sequence}\n{name}{lines}\n"

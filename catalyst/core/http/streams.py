@@ -89,15 +89,16 @@ class EventStreams:
         with self._wakeups.listen() as bell:
             await _send_text(send, "retry: 2000\n" + await self._in_thread(log.start))
             while time.monotonic() < ends_at:
+                # Before the rows, so that a stream that never rests is checked too.
+                if time.monotonic() >= checks_at:
+                    if not await self._is_still_allowed(query, slug):
+                        return
+                    checks_at = time.monotonic() + _RECHECK_SECONDS
                 bell.clear()
                 frames = await self._in_thread(log.read)
                 if frames:
                     await _send_text(send, frames)
                     continue
-                if time.monotonic() >= checks_at:
-                    if not await self._is_still_allowed(query, slug):
-                        return
-                    checks_at = time.monotonic() + _RECHECK_SECONDS
                 try:
                     await asyncio.wait_for(bell.wait(), _HEARTBEAT_SECONDS)
                 except TimeoutError:

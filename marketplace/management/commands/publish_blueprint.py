@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             location = read_location(options["to"])
             pem = options["key"].read_bytes()[: MAX_KEY + 1]
-            key = read_private_key(pem, password=_password(pem, options["password_file"]))
+            key = read_private_key(pem, password=read_password(pem, options["password_file"]))
             registry = Registry(location.host, read_login(options["login"]))
             published = publish_blueprint(
                 folder=options["path"].resolve(),
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{published.reference}@{published.digest}")
 
 
-def _password(pem: bytes, file: Path | None) -> bytes:
+def read_password(pem: bytes, file: Path | None) -> bytes:
     """Return the password of a key: the file's first line, or what a person types."""
     if file is not None:
         return file.read_bytes().split(b"\n", maxsplit=1)[0].rstrip(b"\r")

@@ -15,6 +15,7 @@ from catalyst.local.reconciler import Reconciler, Target
 from catalyst.local.reconciler_notify import EventNotTaken
 from catalyst.local.reconciler_source import SourceUnavailable
 from marketplace.services.flux_sandbox import clone_path, issue_reader_token, let_reader_in
+from marketplace.services.oci.charts import fetch_chart
 from tenancy.models import Environment, Sovereign, User
 from tenancy.services.environments import environment_flux_key
 
@@ -46,15 +47,17 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         url = options["url"].rstrip("/") or f"http://127.0.0.1:{settings.CATALYST_PORT}"
-        reconciler = Reconciler(settings.CATALYST_HOME / "sandbox-flux", seconds=options["seconds"], stop=self._stop)
+        folder = settings.CATALYST_HOME / "sandbox-flux"
+        reconciler = Reconciler(folder, seconds=options["seconds"], stop=self._stop, charts=fetch_chart)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="reconciler") as threads:
             while not self._stop.is_set():
                 self._stop.wait(self.turn(reconciler, url, threads))
 
     def turn(self, reconciler: Reconciler, url: str, threads: ThreadPoolExecutor) -> float:
         """Reconcile what has a commit that was not reported; return how long to pause."""
+        reconciler.beat()
         try:
-            targets = self._targets(url)
+            targets = self._targets(url, reconciler)
         except (OperationalError, InterfaceError) as error:
             log.warning("reconciler_database_unavailable", error=str(error))
             connection.close()
@@ -62,13 +65,15 @@ class Command(BaseCommand):
         results = threads.map(lambda each: self._reconcile(reconciler, *each), targets)
         return _POLL_SECONDS if all(results) else _PAUSE_SECONDS
 
-    def _targets(self, url: str) -> list[tuple[int, Target]]:
+    def _targets(self, url: str, reconciler: Reconciler) -> list[tuple[int, Target]]:
         """Return the Environments with news. The row is the doorbell that a Receiver is for Flux, nothing more."""
         if not Sovereign.objects.filter(is_sandbox=True).exists():
             return []
         environments = Environment.objects.exclude(head_commit="").select_related("organization").order_by("pk")
         return [
-            (row.pk, self._target(row, url)) for row in environments if self._reported.get(row.pk) != row.head_commit
+            (row.pk, self._target(row, url))
+            for row in environments
+            if self._reported.get(row.pk) != row.head_commit or reconciler.is_asked(row.name)
         ]
 
     def _target(self, environment: Environment, url: str) -> Target:

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         location = read_location(place)
         registry = Registry(location.host, read_login(login))
         report = sync_registry(registry=registry, location=location, now=timezone.now())
+        for notice in report.notices:
+            self.stderr.write(f"{location}: {notice}")
         for refusal in report.refused:
             self.stderr.write(f"{refusal.reference}: {refusal.reason}")
         self._name_unpriced(report.unpriced)

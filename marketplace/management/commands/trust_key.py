@@ -25,6 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--source", choices=TrustedKey.Source.values, default=TrustedKey.Source.PUBLIC)
         parser.add_argument("--organization", metavar="SLUG", help="With --source org.")
         parser.add_argument("--expires", type=_end, metavar="DATE", help="Not believed from that day on, in UTC.")
+        parser.add_argument("--may-attest", action="store_true", help="Believe its catalogue index about rendering.")
         parser.add_argument("--revoke", type=int, metavar="ID", help="Yanks all that this key signed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         if not options["publisher"] or not options["location"]:
             raise CommandError("Say whose key it is and for which place: --publisher NAME --for REGISTRY.")
         slug = options["organization"]
-        organization = Organization.objects.filter(slug=slug).first() if slug else None
+        organization = Organization.objects.live().filter(slug=slug).first() if slug else None
         if slug and organization is None:
             raise CommandError(f"There is no Organization {slug}.")
         try:
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             source=options["source"],
             organization=organization,
             expires_at=options["expires"],
+            may_attest=options["may_attest"],
             actor=_ACTOR,
             now=timezone.now(),
         )

@@ -50,7 +50,7 @@ class Candidate:
     """One published version that the reader may install.
 
     ``blocks`` are ranges of versions that may never move here, ``accepts`` of those that may (empty: any other);
-    ``defaults`` is the configuration nobody gave.
+    ``defaults`` is the configuration nobody gave. ``is_deprecated``: what runs may move to it, nothing new may have it.
     """
 
     blueprint: str
@@ -64,6 +64,7 @@ class Candidate:
     blocks: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    is_deprecated: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,13 +100,15 @@ class Problem:
         self._check_roots()
 
     def pool(self, application: str, blueprint: str) -> Pool:
-        """Return the candidates of an Application; of a locked one only where it may move to."""
+        """Return the candidates of an Application: of a new one what is not deprecated, of a locked one where it may
+        move to."""
         entry = self.locked.get(application)
         key = (application, "") if entry else ("", blueprint)
         if key not in self._pools:
             known = self.index.get(blueprint, ())
             self.budget.spend(len(known))
-            self._pools[key] = self._pool_of_locked(entry) if entry else Pool(tuple(ranked(known)))
+            new = [each for each in known if not each.is_deprecated]
+            self._pools[key] = self._pool_of_locked(entry) if entry else Pool(tuple(ranked(new)))
         return self._pools[key]
 
     def mask(self, pool: Pool, need: Need) -> int:

@@ -27,9 +27,9 @@ _LONGEST_LESSON = 12
 class Wall:
     """Something other than a range that stands in the way.
 
-    ``kind`` is ``absent`` (nothing published; ``detail`` is the range), ``sharing`` (``path``: the versions that offer
-    it), ``name`` (taken by something else), ``binding`` (no such Application), ``cycle`` or ``deep`` (``path``: the
-    Blueprints on the way).
+    ``kind`` is ``absent`` (nothing that may come anew; ``detail`` is the range), ``sharing`` (``path``: the versions
+    that offer it), ``name`` (taken by something else), ``binding`` (no such Application), ``cycle`` or ``deep``
+    (``path``: the Blueprints on the way).
     """
 
     kind: str

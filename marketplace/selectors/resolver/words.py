@@ -114,6 +114,8 @@ def _wall_text(question: Question, wall: Wall) -> str:
     }
     if wall.kind == "sharing":
         return _sharing_text(wall)
+    if wall.kind == "absent" and question.index.get(wall.blueprint):
+        return _deprecated_text(wall) % words
     if wall.kind == "absent":
         wanted = f"{wall.blueprint} {wall.detail}".strip()
         return _absent_text(question, wall.application, wall.application, wanted)
@@ -124,6 +126,14 @@ def _wall_text(question: Question, wall: Wall) -> str:
         "deep": _("Dependencies are deeper than %(limit)d: %(path)s."),
     }
     return texts[wall.kind] % words
+
+
+def _deprecated_text(wall: Wall) -> str:
+    if wall.application:
+        return _(
+            "%(application)s needs %(blueprint)s, which is deprecated: what runs keeps it, and nothing new gets it."
+        )
+    return _("%(blueprint)s is deprecated: what runs keeps it, and nothing new gets it.")
 
 
 def _sharing_text(wall: Wall) -> str:

@@ -1,6 +1,6 @@
-"""A Helm chart in the folder, judged by its text: no template is ever evaluated here.
+"""A Helm chart in the folder, judged by its text; ``chart_objects`` judges what it renders to.
 
-What only a render can show is not known, so a chart is never found sound: BP-M04 says so.
+What a text shows is refused wherever it stands, also where no render of ours gets to it.
 
 Source: blueprints.md §7 of the design, rules M, X, O and S06.
 """
@@ -9,14 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from django.utils.translation import gettext as _
-
 from catalyst.core.gitops.yaml import YamlRefused, find_lines, load
-from marketplace.manifests.objects import ALLOWED_KINDS
-from marketplace.services.blueprint_contract import ContractRefused, Finding
+from marketplace.manifests.objects import ALLOWED_KINDS, NAME
+from marketplace.services.blueprint_contract import Finding
 from marketplace.services.blueprint_lint.rules import broken
-from marketplace.services.blueprint_lint.subject import Subject, line_of
-from marketplace.services.blueprint_lint.tree import read_archive
+from marketplace.services.blueprint_lint.subject import Subject, line_of, read_manifests
 
 _RANDOM = re.compile(
     r"\{\{[^}]*\b(?:now|date|rand[A-Z][A-Za-z]*|uuidv4|lookup|gen(?:CA|SignedCert|SelfSignedCert|PrivateKey)[A-Za-z]*"
@@ -28,32 +25,39 @@ _KIND = re.compile(r"^kind:\s*[\"']?([A-Za-z]+)", re.MULTILINE)
 _MONITOR = re.compile(r"monitoring\.coreos\.com")
 _TOGGLE = re.compile(r"(?:^|\.)(?:serviceMonitor|podMonitor|prometheusRule|metrics|monitoring|tracing)\.enabled$")
 _LICENSE = re.compile(r"artifacthub\.io/license:\s*[\"']?([A-Za-z0-9.+-]+)")
-_NAMES: Final = ("nameOverride", "fullnameOverride", "namespaceOverride")
 _KINDS: Final = frozenset(kind for _version, kind in ALLOWED_KINDS)
+#: What is read here, of the chart and of those inside it.
+_WRITTEN: Final = ("/Chart.yaml", "/values.yaml")
+_VALUES_SCHEMA: Final = "values.schema.json"
 
 
 def check_chart(subject: Subject) -> Iterator[Finding]:
     """Yield what the text of a chart shows to be wrong."""
     folder = subject.contract.manifests_path
+    written = {path: text for path, text in subject.below(folder).items() if path.endswith(_WRITTEN)}
+    findings, is_over = read_manifests(written)[1:]
+    if is_over:
+        yield findings[-1]
+        return
     chart = yield from _load(subject, f"{folder}/Chart.yaml", "BP-M01")
     if not isinstance(chart, Mapping):
         return
     lines = find_lines(subject.files[f"{folder}/Chart.yaml"])[0]
-    if chart.get("version") != subject.contract.version:
-        line, detail = line_of(lines, "version"), str(chart.get("version"))[:80]
-        yield broken("BP-M03", f"{folder}/Chart.yaml", "version", line=line, detail=detail)
+    # A release whose chart gets another name would be uninstalled.
+    wanted = {"name": ("BP-M01", subject.contract.name), "version": ("BP-M03", subject.contract.version)}
+    for field, (rule, value) in wanted.items():
+        if chart.get(field) != value:
+            line, detail = line_of(lines, field), f"{str(chart.get(field))[:80]}, {value}"
+            yield broken(rule, f"{folder}/Chart.yaml", field, line=line, detail=detail)
     yield from _check_licenses(subject, folder)
     yield from _check_dependencies(subject, folder, chart)
-    for path in sorted(subject.below(f"{folder}/crds"))[:1]:
-        yield broken("BP-M06", path)
-    for path in sorted(subject.below(f"{folder}/templates")):
-        yield from _check_template(path, subject.text(path))
+    for path in sorted(subject.below(folder)):
+        if "/crds/" in path or path.endswith(f"/{_VALUES_SCHEMA}"):
+            yield broken("BP-M06", path)
+        elif "/templates/" in path:
+            is_own = path.startswith(f"{folder}/templates/")
+            yield from _check_template(path, subject.text(path), is_own=is_own)
     yield from _check_values(subject, folder)
-    is_scraped = any(_MONITOR.search(subject.text(path)) for path in subject.below(f"{folder}/templates"))
-    if subject.contract.observability.metrics == "prometheus" and not is_scraped:
-        yield subject.finding("BP-O02", "spec.observability.metrics")
-    why = _("Helm charts cannot be rendered here yet")
-    yield subject.finding("BP-M04", "spec.manifests.source.kind", detail=why)
 
 
 def _load(subject: Subject, path: str, rule: str) -> Any:
@@ -83,38 +87,43 @@ def _check_dependencies(subject: Subject, folder: str, chart: Mapping[str, Any])
     for index, each in enumerate(declared):
         field = f"dependencies.{index}"
         name, version = str(each.get("name")), str(each.get("version"))
-        packaged = _packaged(subject, f"{folder}/charts", name, version)
+        inner = _inner(subject, f"{folder}/charts/{name}/Chart.yaml")
+        packaged = str(inner.get("version")) if inner is not None else None
         if packaged is None:
             yield broken("BP-M02", f"{folder}/Chart.yaml", field, line=line_of(lines, field), detail=name)
         elif packaged != version:
             detail = f"{name}: {version}, {packaged}"
             yield broken("BP-M03", f"{folder}/Chart.yaml", field, line=line_of(lines, field), detail=detail)
+        if inner is not None:  # what a dependency needs lies inside it
+            yield from _check_dependencies(subject, f"{folder}/charts/{name}", inner)
     names = {str(each.get("name")) for each in declared}
     for path in sorted(subject.below(f"{folder}/charts")):
-        inner = path.removeprefix(f"{folder}/charts/").partition("/")[0]
-        if not any(inner == name or inner.startswith(f"{name}-") for name in names):
+        if path.removeprefix(f"{folder}/charts/").partition("/")[0] not in names:
             yield broken("BP-M02", path)
             break
 
 
-def _packaged(subject: Subject, charts: str, name: str, version: str) -> str | None:
-    """Return the version that the packaged bytes of a dependency state; None when they are not there."""
-    content = subject.files.get(f"{charts}/{name}/Chart.yaml")
-    packed = subject.files.get(f"{charts}/{name}-{version}.tgz")
+def _inner(subject: Subject, path: str) -> Mapping[str, Any] | None:
+    """Return the ``Chart.yaml`` of a dependency; None when it is not there as plain files."""
     try:
-        if content is None and packed is not None:
-            content = read_archive(packed).get(f"{name}/Chart.yaml")
-        document = load(content) if content is not None else None
-    except (ContractRefused, YamlRefused):
+        document = load(subject.files[path])
+    except (KeyError, YamlRefused):
         return None
-    return str(document.get("version")) if isinstance(document, Mapping) else None
+    return document if isinstance(document, Mapping) else None
 
 
-def _check_template(path: str, text: str) -> Iterator[Finding]:
-    for rule, pattern in (("BP-M05", _RANDOM), ("BP-M06", _HOOK), ("BP-M11", _NAMESPACE)):
+def _check_template(path: str, text: str, *, is_own: bool) -> Iterator[Finding]:
+    """Yield what a template may not say; in a dependency's only what no render would show."""
+    rules = [("BP-M05", _RANDOM), ("BP-M06", _HOOK), *([("BP-M11", _NAMESPACE)] if is_own else [])]
+    for rule, pattern in rules:
         match = pattern.search(text)
         if match:
             yield broken(rule, path, line=text.count("\n", 0, match.end()) + 1, detail=match[0].strip()[:80])
+    if is_own:
+        yield from _check_kinds(path, text)
+
+
+def _check_kinds(path: str, text: str) -> Iterator[Finding]:
     match = _MONITOR.search(text)
     if match:
         if not re.search(r"\{\{-?\s*if\b[^}]*\.Values\.", text[: match.start()]):
@@ -137,7 +146,9 @@ def _check_values(subject: Subject, folder: str) -> Iterator[Finding]:
     for field, value in _leaves(values):
         if _TOGGLE.search(field) and value is not False:
             yield broken("BP-O01", path, field, line=line_of(lines, field))
-        if field.rpartition(".")[2] in _NAMES and value:
+        name = field.rpartition(".")[2]
+        is_wrong = name == "fullnameOverride" and value and not NAME.fullmatch(str(value))
+        if is_wrong or (name == "namespaceOverride" and value):
             yield broken("BP-M11", path, field, line=line_of(lines, field))
     manifests = subject.contract.manifests
     known = {field for field, _value in _leaves(values)}
@@ -145,6 +156,23 @@ def _check_values(subject: Subject, folder: str) -> Iterator[Finding]:
         for field, _value in _leaves(overlay.values):
             if field not in known:
                 yield subject.finding("BP-S06", f"spec.manifests.overlays.{size}.{field}")
+
+
+def toggles(subject: Subject) -> dict[str, Any]:
+    """Return values that switch every kind of monitoring on that the chart's ``values.yaml`` knows."""
+    try:
+        values = load(subject.files[f"{subject.contract.manifests_path}/values.yaml"])
+    except (KeyError, YamlRefused):
+        values = None
+    found: dict[str, Any] = {}
+    for field, _value in _leaves(values) if isinstance(values, Mapping) else ():
+        if _TOGGLE.search(field):
+            node = found
+            *above, last = field.split(".")
+            for key in above:
+                node = node.setdefault(key, {})
+            node[last] = True
+    return found
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from catalyst.core.gitops import kustomize as real_kustomize
+from catalyst.core.gitops.build import build
 from catalyst.core.gitops.yaml import find_lines
 from marketplace.manifests.facts import Kustomize
 from marketplace.services.blueprint_contract import (
@@ -18,10 +18,11 @@ from marketplace.services.blueprint_contract import (
     parse_contract,
     read_contract,
 )
-from marketplace.services.blueprint_folder import TEXT_SUFFIXES, digest_of, folder_name
+from marketplace.services.blueprint_folder import TEXT_SUFFIXES, digest_of, folder_name, is_chart
 from marketplace.services.blueprint_lint.card import check_card, check_place
 from marketplace.services.blueprint_lint.cases import check_integration, check_upgrade
 from marketplace.services.blueprint_lint.chart import check_chart
+from marketplace.services.blueprint_lint.chart_objects import check_labels, render_chart
 from marketplace.services.blueprint_lint.objects import check_immutable, check_network, check_rotation
 from marketplace.services.blueprint_lint.pods import check_pods
 from marketplace.services.blueprint_lint.rendering import (
@@ -61,7 +62,7 @@ def lint_files(
     *,
     shelf: Shelf,
     folder: str = "",
-    kustomize: Kustomize = real_kustomize.build,
+    kustomize: Kustomize = build,
 ) -> tuple[Finding, ...]:
     """Return every finding about a Blueprint given as its files, by file and line; no refusal means publishable.
 
@@ -74,12 +75,13 @@ def lint_files(
         findings = [each if each.line else replace(each, line=line_of(lines, each.field)) for each in findings]
         subject = read_subject(contract, files, shelf, lines)
         is_sound = not findings
-        findings += read_findings(subject)
-        findings += place_findings(subject, folder, is_sound=is_sound)
-        if is_sound and contract.manifests and contract.manifests.kind == "HelmChart":
-            findings += check_chart(subject)
+        findings += written_findings(subject, folder, is_sound=is_sound)
+        if is_chart(contract) and not is_refused(findings):
+            subject, found = render_chart(subject)
+            findings += found
         if not is_refused(findings):
             render = renderer_of(contract, files, kustomize)
+            findings += check_labels(subject, render) if is_chart(contract) else ()
             findings += rendered_findings(subject, render)
             if not any(each.rule == "BP-M04" for each in findings):
                 findings += upgrade_findings(subject, render, lambda each: _before(each, kustomize))
@@ -92,6 +94,14 @@ def lint_files(
 def is_refused(findings: Iterable[Finding]) -> bool:
     """Tell whether any finding is more than a warning."""
     return any(not each.is_warning for each in findings)
+
+
+def written_findings(subject: Subject, folder: str = "", *, is_sound: bool = True) -> list[Finding]:
+    """Judge all that needs no rendering. ``is_sound``: the contract itself has no finding."""
+    findings = read_findings(subject) + place_findings(subject, folder, is_sound=is_sound)
+    if is_sound and is_chart(subject.contract):
+        findings += check_chart(subject)
+    return findings
 
 
 def read_findings(subject: Subject) -> list[Finding]:

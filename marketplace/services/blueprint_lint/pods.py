@@ -8,22 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from marketplace.manifests.restricted import is_open, pod_faults, pod_spec
 from marketplace.selectors.capacity import Footprint
 from marketplace.services.blueprint_contract import Finding
 from marketplace.services.blueprint_lint.quantities import gibibytes, mebibytes, thousandths
 from marketplace.services.blueprint_lint.sources import mappings_at, value_at
 from marketplace.services.blueprint_lint.subject import Subject
 
-_TEMPLATES: Final = {
-    "Deployment": "spec.template.spec",
-    "StatefulSet": "spec.template.spec",
-    "CronJob": "spec.jobTemplate.spec.template.spec",
-}
 _REGISTRIES: Final = "docker.io|ghcr.io|quay.io|registry.k8s.io|lscr.io|codeberg.org"
 _NAME: Final = rf"(?:{_REGISTRIES})(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+"
 _DIGEST = re.compile(rf"{_NAME}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?@sha256:[0-9a-f]{{64}}")
 _EXACT_TAG = re.compile(rf"{_NAME}:(?:[A-Za-z]+-)*v?[0-9]+\.[0-9]+(?:\.[0-9]+)*(?:[-._A-Za-z0-9]*)")
-_HOST_FIELDS: Final = ("hostNetwork", "hostPID", "hostIPC")
 
 Object = dict[str, Any]
 
@@ -57,35 +52,22 @@ def check_pods(subject: Subject, size: str, objects: Sequence[Object]) -> Iterat
 
 def _pods(objects: Sequence[Object]) -> Iterator[Pod]:
     for item in objects:
-        spec = value_at(item, _TEMPLATES[item["kind"]]) if item["kind"] in _TEMPLATES else None
-        if isinstance(spec, Mapping):
+        spec = pod_spec(item)
+        if spec is not None:
             yield Pod(item, spec)
 
 
 def _check_pod_security(subject: Subject, pod: Pod) -> Iterator[Finding]:
-    context = pod.spec.get("securityContext") or {}
-    faults = [name for name in _HOST_FIELDS if pod.spec.get(name)]
-    volumes = mappings_at(pod.spec, "volumes")
-    faults += ["hostPath" for volume in volumes if "hostPath" in volume][:1]
-    faults += ["runAsNonRoot"] * (context.get("runAsNonRoot") is not True)
-    faults += ["runAsUser"] * (context.get("runAsUser") == 0)
-    faults += ["seccompProfile"] * ((context.get("seccompProfile") or {}).get("type") != "RuntimeDefault")
-    for fault in faults:
+    for fault in pod_faults(pod.spec):
         yield subject.about("BP-X04", pod.owner, detail=fault)
-    sources = [each for volume in volumes for each in mappings_at(volume, "projected.sources")]
+    sources = [each for volume in mappings_at(pod.spec, "volumes") for each in mappings_at(volume, "projected.sources")]
     if pod.spec.get("automountServiceAccountToken") is not False or any("serviceAccountToken" in s for s in sources):
         yield subject.about("BP-X06", pod.owner)
 
 
 def _check_container(subject: Subject, pod: Pod, container: Mapping[str, Any]) -> Iterator[Finding]:
     name = str(container.get("name"))
-    context = container.get("securityContext") or {}
-    capabilities = context.get("capabilities") or {}
-    is_open = context.get("allowPrivilegeEscalation") is not False or context.get("privileged")
-    is_root = context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False
-    has_more = capabilities.get("drop") != ["ALL"] or set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}
-    has_port = any("hostPort" in port for port in mappings_at(container, "ports"))
-    if is_open or is_root or has_more or has_port:
+    if is_open(container):
         yield subject.about("BP-X04", pod.owner, detail=name)
     resources = container.get("resources") or {}
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}

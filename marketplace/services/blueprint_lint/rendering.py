@@ -14,9 +14,8 @@ from catalyst.core.errors import DomainError
 from catalyst.core.gitops.yaml import dump_checked, load
 from marketplace.manifests.blueprint import find_blueprint
 from marketplace.manifests.facts import EnvironmentFacts, Intent, Kustomize, LockEntry
-from marketplace.manifests.layers import kustomize_files
+from marketplace.manifests.layers import Layers, application_layers
 from marketplace.manifests.objects import application_objects
-from marketplace.manifests.values import application_values, values_file
 from marketplace.selectors.resolver.conditions import default_values
 from marketplace.services.blueprint_contract import Contract
 
@@ -77,9 +76,9 @@ def render_sample(
     """
     with _refusals():
         entry, intent = _sample_application(contract, size, config)
-        layers, values = _layers(files, entry, intent)
+        layers = _layers(files, entry, intent)
         made = application_objects(
-            kustomize(layers), environment=_ENVIRONMENT, entry=entry, intent=intent, hostname=values["hostname"]
+            kustomize(layers.files), environment=_ENVIRONMENT, entry=entry, intent=intent, hostname=layers.hostname
         )
         return (*made.objects, *made.secrets)
 
@@ -87,12 +86,12 @@ def render_sample(
 def sample_layers(
     contract: Contract, files: Mapping[str, bytes], *, size: str, config: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """Return the files that ``render_sample`` gives to kustomize.
+    """Return the files that ``render_sample`` lets build.
 
     :raises RenderFailed: see ``render_sample``.
     """
     with _refusals():
-        return _layers(files, *_sample_application(contract, size, config))[0]
+        return _layers(files, *_sample_application(contract, size, config)).files
 
 
 def in_namespace(layers: Mapping[str, bytes], name: str) -> dict[str, bytes]:
@@ -129,17 +128,16 @@ def _sample_application(contract: Contract, size: str, config: Mapping[str, Any]
     return entry, intent
 
 
-def _layers(files: Mapping[str, bytes], entry: LockEntry, intent: Intent) -> tuple[dict[str, bytes], dict[str, str]]:
-    blueprint = find_blueprint({(entry.blueprint, entry.version): files}, entry)
-    values = application_values(
+def _layers(files: Mapping[str, bytes], entry: LockEntry, intent: Intent) -> Layers:
+    bound = entry.bindings.values()
+    return application_layers(
         environment=_ENVIRONMENT,
         entry=entry,
         intent=intent,
-        blueprint=blueprint,
-        ports=dict.fromkeys(entry.bindings.values(), _PORT),
+        blueprint=find_blueprint({(entry.blueprint, entry.version): files}, entry),
+        ports=dict.fromkeys(bound, _PORT),
+        versions=dict.fromkeys(bound, "1.0.0"),
     )
-    file = values_file(values)
-    return kustomize_files(blueprint=blueprint, size=intent.size, namespace=SAMPLE_NAMESPACE, values=file), values
 
 
 def sample_values(schema: Mapping[str, Any]) -> dict[str, Any]:

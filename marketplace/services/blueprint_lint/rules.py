@@ -93,7 +93,11 @@ _TABLE = (
     ),
     Rule("BP-X08", _("Only the platform may ship objects of this kind."), _("Take them out.")),
     Rule("BP-O01", _("Monitoring is on by default."), _("Turn it off; people opt in.")),
-    Rule("BP-O02", _("Metrics are promised but nothing collects them."), _("Add overlays/metrics with a monitor.")),
+    Rule(
+        "BP-O02",
+        _("Metrics are promised but nothing collects them."),
+        _("Add a monitor: in overlays/metrics, or in a chart behind a toggle."),
+    ),
     Rule("BP-O03", _("Nothing says where logs and metrics go."), _("Fill in observability."), is_warning=True),
     Rule("BP-U01", _("The previous release is neither allowed nor blocked."), _("Add it to upgrades.from or blocks.")),
     Rule("BP-U02", _("A version is both allowed and blocked."), _("Make the ranges of upgrades disjoint.")),

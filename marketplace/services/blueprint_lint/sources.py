@@ -11,6 +11,7 @@ from marketplace.manifests.labels import COMPONENT
 from marketplace.manifests.objects import ALLOWED_KINDS
 from marketplace.manifests.values import VALUES_NAME
 from marketplace.services.blueprint_contract import Finding
+from marketplace.services.blueprint_folder import is_chart
 from marketplace.services.blueprint_lint.rules import broken
 from marketplace.services.blueprint_lint.subject import Source, Subject, texts_in
 
@@ -33,19 +34,20 @@ _SELECTORS: Final = {
 
 
 def check_sources(subject: Subject) -> Iterator[Finding]:
-    """Yield what is wrong with the files of a Kustomize Blueprint; Helm charts are judged by ``chart``."""
+    """Yield what is wrong with the files of a Kustomize Blueprint; Helm charts by ``chart`` and ``chart_objects``."""
     yield from subject.unreadable
     yield from _check_layout(subject)
     for source in subject.sources:
         if source.is_object:
-            yield from _check_kind(source, subject)
+            yield from check_kind(source, subject)
             yield from _check_identity(source)
             yield from _check_labels(source)
         elif isinstance(source.data, dict) and str(source.data.get("kind")) in {"Kustomization", "Component"}:
             yield from _check_kustomization(source)
     if subject.shelf.source == "org":
         yield from (broken("BP-X08", path) for path in sorted(subject.below("compositions"))[:1])
-    if subject.contract.observability.metrics == "prometheus" and not any(map(is_monitor, subject.sources)):
+    is_promised = subject.contract.observability.metrics == "prometheus"
+    if is_promised and not is_chart(subject.contract) and not any(map(is_monitor, subject.sources)):
         yield subject.finding("BP-O02", "spec.observability.metrics")
 
 
@@ -64,7 +66,8 @@ def _check_layout(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("BP-M01", "spec.manifests.source.path", detail=f"{manifests.path or wanted}/base")
 
 
-def _check_kind(source: Source, subject: Subject) -> Iterator[Finding]:
+def check_kind(source: Source, subject: Subject) -> Iterator[Finding]:
+    """Yield what is wrong with the kind of an object, and a hook."""
     api_version, kind = str(source.data.get("apiVersion")), str(source.data["kind"])
     annotations = (source.data.get("metadata") or {}).get("annotations") if source.identity[1] else None
     if isinstance(annotations, Mapping) and any(str(key).startswith("helm.sh/hook") for key in annotations):

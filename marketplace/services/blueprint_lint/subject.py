@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from catalyst.core.gitops.yaml import YamlRefused, find_lines, load_documents
+from catalyst.core.gitops.yaml import YamlRefused, find_lines, load_counted
 from marketplace.services.blueprint_contract import Contract, Finding
 from marketplace.services.blueprint_lint.rules import broken
 from marketplace.services.blueprint_lint.shelf import Shelf
+
+#: Values in all manifests of a Blueprint together, keys included. The largest that ships has some 1,200.
+MAX_VALUES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +68,65 @@ class Subject:
         return broken(rule, origin.file if origin else "", where, line=line, detail=detail)
 
 
-def read_subject(contract: Contract, files: Mapping[str, bytes], shelf: Shelf, lines: Mapping[str, int]) -> Subject:
-    """Read the manifests of a Blueprint whose ``blueprint.yaml`` could be read, with the ``lines`` of its fields."""
+def read_subject(
+    contract: Contract, files: Mapping[str, bytes], shelf: Shelf, lines: Mapping[str, int], *, has_lines: bool = True
+) -> Subject:
+    """Read the manifests of a Blueprint whose ``blueprint.yaml`` could be read, with the ``lines`` of its fields.
+
+    Whoever only asks whether there are findings says ``has_lines=False``: finding lines is half the work.
+    """
     subject = Subject(contract, files, shelf, lines)
-    sources: list[Source] = []
-    unreadable: list[Finding] = []
     is_plain = contract.manifests is not None and contract.manifests.kind == "Kustomize"
-    for path, content in subject.below(contract.manifests_path).items() if is_plain else ():
-        if not path.endswith((".yaml", ".yml")):
-            continue
-        try:
-            documents = _documents(content)
-        except YamlRefused as error:
-            unreadable.append(broken("BP-N04", path, line=error.line, detail=error.message))
-            continue
-        sources += [Source(path, data, lines) for data, lines in documents]
+    below = subject.below(contract.manifests_path) if is_plain else {}
+    manifests = {path: content for path, content in below.items() if path.endswith((".yaml", ".yml"))}
+    readable, unreadable, _is_over = read_manifests(manifests)
+    sources: list[Source] = []
+    for path, documents in readable.items():
+        where = _lines(manifests[path]) if has_lines else [{} for _each in documents]
+        sources += [Source(path, data, lines) for data, lines in zip(documents, where, strict=True) if data is not None]
     # Where it is made counts, not where a size changes it: the base comes last and wins.
     ordered = sorted(sources, key=lambda each: "/base/" in each.file)
     origins = {each.identity: each for each in ordered if each.is_object}
     return replace(subject, sources=tuple(sources), unreadable=tuple(unreadable), origins=origins)
 
 
+def read_manifests(manifests: Mapping[str, bytes]) -> tuple[dict[str, tuple[Any, ...]], list[Finding], bool]:
+    """Return the documents of each file, what is no YAML of the safe subset, and whether there is too much of it.
+
+    All files share one budget of values. Who is over it gets no documents back, and nobody looks for their lines:
+    what is made to keep us busy costs no more than the budget.
+    """
+    readable: dict[str, tuple[Any, ...]] = {}
+    findings: list[Finding] = []
+    left = MAX_VALUES
+    for path, content in manifests.items():
+        try:
+            readable[path], values = _documents(content)
+        except YamlRefused as error:
+            values = error.values
+            findings.append(broken("BP-N04", path, line=error.line, detail=error.message))
+        left -= values
+        if left < 0:
+            return {}, [*findings, broken("BP-N04", path, detail=f"> {MAX_VALUES}")], True
+    return readable, findings, False
+
+
 @lru_cache(maxsize=64)
-def _documents(content: bytes) -> tuple[tuple[Any, Mapping[str, int]], ...]:
-    """Return the documents of a file that say anything, with their lines; whoever gets them only reads.
+def _documents(content: bytes) -> tuple[tuple[Any, ...], int]:
+    """Return the documents of a file, and how many values they have; whoever gets them only reads.
 
     Versions that follow each other share most of their files, so these are read once.
 
     :raises YamlRefused: it is not YAML of the safe subset.
     """
-    pairs = zip(load_documents(content), find_lines(content), strict=True)
-    return tuple((data, lines) for data, lines in pairs if data is not None)
+    documents, values = load_counted(content, max_nodes=MAX_VALUES)
+    return tuple(documents), values
+
+
+@lru_cache(maxsize=64)
+def _lines(content: bytes) -> tuple[Mapping[str, int], ...]:
+    """Return the lines of each document of a file that could be read."""
+    return tuple(find_lines(content))
 
 
 def line_of(lines: Mapping[str, int], path: str) -> int:
@@ -109,7 +140,7 @@ def texts_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield every text of plain data with its path."""
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):  # the first is quick to tell, and nearly always true
         for key, child in value.items():
             yield from texts_in(child, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):

@@ -14,6 +14,7 @@ from functools import lru_cache
 from django.utils.translation import gettext as _
 
 from marketplace.services.oci.artifact import ArtifactRefused
+from marketplace.services.oci.ustar import read_canonical
 
 MAX_FILES = 200
 MAX_UNPACKED = 5 * 1024 * 1024
@@ -54,6 +55,9 @@ def _unpacked(blob: bytes) -> Mapping[str, str]:
     plain = _inflate(blob)
     files: dict[str, str] = {}
     taken: set[str] = set()
+    ours = read_canonical(plain)
+    if ours is not None:
+        return _texts(ours)
     try:
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
             for member in archive:
@@ -66,6 +70,23 @@ def _unpacked(blob: bytes) -> Mapping[str, str]:
     if plain[end:].strip(b"\0"):
         raise ArtifactRefused(_("A layer goes on after the end of its archive."))
     return files
+
+
+def _texts(members: Mapping[str, bytes]) -> dict[str, str]:
+    """Check the members of an archive that is written as ours are."""
+    _check_paths(tuple(members))
+    try:
+        return {path: content.decode() for path, content in members.items()}
+    except UnicodeDecodeError:
+        raise ArtifactRefused(_("A layer is not a tar archive of UTF-8 texts.")) from None
+
+
+@lru_cache(maxsize=64)
+def _check_paths(paths: tuple[str, ...]) -> None:
+    """Check the paths of regular files; what was found well is well the next time too."""
+    taken: set[str] = set()
+    for path in paths:
+        _check(tarfile.TarInfo(path), taken)
 
 
 def _store(plain: bytes) -> bytes:

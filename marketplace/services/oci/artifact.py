@@ -1,8 +1,8 @@
 """The form of a published Blueprint: one OCI manifest, and the limits that every reader of one keeps.
 
-Layers, each at most once, in this order: ``blueprint.yaml`` as it is, the manifests, the other files (card, texts,
-tests), the SBOM. One signature over the manifest's digest covers all of them, because the manifest names each by its
-digest.
+Layers, each at most once, in this order: ``blueprint.yaml`` as it is, the manifests or the chart, the other files
+(card, texts, tests), the SBOM. One signature over the manifest's digest covers all of them, because the manifest names
+each by its digest.
 
 Source: OCI image specification 1.0, "Image Manifest"; blueprints.md §6 of the design.
 """
@@ -23,9 +23,10 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.catalyst.blueprint.config.v1+json"
 CONTRACT = "application/vnd.catalyst.blueprint.v1+yaml"
 CONTENT = "application/vnd.cncf.flux.content.v1.tar+gzip"
+CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
 SBOM = "application/vnd.cyclonedx+json"
-LAYERS = (CONTRACT, CONTENT, FOLDER, SBOM)
+LAYERS = (CONTRACT, CONTENT, CHART, FOLDER, SBOM)
 
 MAX_MANIFEST = 64 * 1024
 #: Bytes of all layers together, as they travel.

@@ -10,8 +10,10 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
+from catalyst.core.gitops.build import build
 from catalyst.core.gitops.yaml import YamlRefused, load_documents
-from marketplace.services.blueprint_folder import BlueprintFolder
+from marketplace.services.blueprint_folder import BlueprintFolder, is_chart
+from marketplace.services.blueprint_lint.rendering import render_sample, sample_values
 from marketplace.services.oci.artifact import ArtifactRefused, canonical_json, read_json
 
 MAX_SBOM = 512 * 1024
@@ -21,13 +23,7 @@ def sbom_of(folder: BlueprintFolder) -> bytes:
     """Write the bill of one Blueprint: itself, its license, and each container image of its manifests."""
     contract = folder.contract
     root = f"{contract.name}@{contract.version}"
-    images = sorted(
-        image
-        for path, text in folder.files.items()
-        if contract.manifests_path and path.startswith(f"{contract.manifests_path}/") and path.endswith(".yaml")
-        for image in _images(text)
-    )
-    components = [_component(image) for image in dict.fromkeys(images)]
+    components = [_component(image) for image in dict.fromkeys(sorted(_images_of(folder)))]
     return canonical_json(
         {
             "bomFormat": "CycloneDX",
@@ -61,6 +57,21 @@ def check_sbom(source: bytes, *, name: str, version: str) -> None:
     found = (bill.get("bomFormat"), subject.get("name"), subject.get("version"))
     if found != ("CycloneDX", name, version):
         raise ArtifactRefused(_("The SBOM is not one of %(name)s %(version)s.") % {"name": name, "version": version})
+
+
+def _images_of(folder: BlueprintFolder) -> list[str]:
+    """Return the images that the manifests name; those of a chart only its objects name, and each size has the same."""
+    contract = folder.contract
+    if is_chart(contract):
+        files = {path: text.encode() for path, text in folder.files.items()}
+        config = sample_values(contract.config_schema)
+        return _images_in(list(render_sample(contract, files, size="small", config=config, kustomize=build)))
+    return [
+        image
+        for path, text in folder.files.items()
+        if contract.manifests_path and path.startswith(f"{contract.manifests_path}/") and path.endswith(".yaml")
+        for image in _images(text)
+    ]
 
 
 def _images(text: str) -> list[str]:

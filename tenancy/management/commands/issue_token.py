@@ -55,7 +55,7 @@ class Command(BaseCommand):
     def _find_organization(self, slug: str | None) -> Organization | None:
         if not slug:
             return None
-        organization = Organization.objects.filter(slug=slug).first()
+        organization = Organization.objects.live().filter(slug=slug).first()
         if organization is None:
             raise CommandError(f"There is no Organization {slug}.")
         return organization
